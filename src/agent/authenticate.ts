@@ -1,0 +1,101 @@
+/**
+ * Who is asking. Identity comes from the node key alone (design R8), from the Authorization header (5.23.0 on) or
+ * the body; a valid key in either place authenticates, and the header wins (R9).
+ */
+
+import { environmentIdOf, type EnvironmentHead } from '../snapshot/head.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
+import type { AgentContext } from './context.ts'
+import { readNodeKey, type NodeIdentity } from './node-key.ts'
+import { nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
+
+export interface AuthenticatedNode {
+  identity: NodeIdentity
+  head: EnvironmentHead
+}
+
+/** The key in the Authorization header: the scheme NodeKey, in any case. Null where there is none. */
+export function headerKeyOf(request: Request): string | null {
+  const header = request.headers.get('authorization')
+  return /^nodekey\s+(\S+)\s*$/i.exec(header ?? '')?.[1] ?? null
+}
+
+/** The identity in the header, if a valid key is there. No I/O: for deciding before the body is read. */
+export async function headerIdentity(context: AgentContext): Promise<NodeIdentity | null> {
+  const key = headerKeyOf(context.request)
+  if (key === null) return null
+  const identity = await readNodeKey(context.keys, key)
+  return identity.ok ? identity.value : null
+}
+
+/** Decides who asks, from both places, and whether that node may still ask. */
+export async function authenticate(
+  context: AgentContext,
+  bodyKey: string,
+): Promise<Result<AuthenticatedNode, AgentOutcome>> {
+  const identity = await identify(context, headerKeyOf(context.request) ?? '', bodyKey)
+  return identity.ok ? admit(context, identity.value) : identity
+}
+
+async function identify(
+  context: AgentContext,
+  headerKey: string,
+  bodyKey: string,
+): Promise<Result<NodeIdentity, AgentOutcome>> {
+  if (headerKey === '' && bodyKey === '') return fail(nodeInvalid({ kind: 'no-key' }))
+  let verdict: AgentOutcome = nodeInvalid({ kind: 'foreign-key' })
+  for (const key of [headerKey, bodyKey]) {
+    if (key === '') continue
+    const identity = await readNodeKey(context.keys, key)
+    if (identity.ok) {
+      if (key === headerKey && bodyKey !== '' && bodyKey !== headerKey)
+        await countDisagreement(context, bodyKey)
+      return identity
+    }
+    // Not knowing outweighs knowing (design R3): one key that a newer Worker may have made means "come back".
+    if (identity.reason === 'unknown-format') verdict = retry({ kind: 'unknown-key-format' })
+    else if (identity.reason === 'bad-mac' && verdict.kind !== 'retry')
+      verdict = nodeInvalid({ kind: 'bad-mac' })
+  }
+  return fail(verdict)
+}
+
+async function countDisagreement(context: AgentContext, bodyKey: string): Promise<void> {
+  if ((await readNodeKey(context.keys, bodyKey)).ok) context.presence.count('two-valid-keys')
+}
+
+/** Checks a verified identity against the environment's snapshot and against the environment that the URL names. */
+export async function admit(
+  context: AgentContext,
+  identity: NodeIdentity,
+): Promise<Result<AuthenticatedNode, AgentOutcome>> {
+  const { environmentId, ordinal } = identity
+  const elsewhere = await namesAnotherEnvironment(context, environmentId)
+  if (elsewhere !== null) return fail(elsewhere)
+  const head = await context.snapshots.head(environmentId, context)
+  if (identity.issuedAtS < head.minimumIssuedAtS) return fail(nodeInvalid({ kind: 'issued-too-early' }))
+  if (head.revokedPart !== null) {
+    const revoked = await context.snapshots.nodeSet(environmentId, head.revokedPart, context)
+    if (revoked.has(ordinal)) return fail(nodeInvalid({ kind: 'revoked', ordinal }))
+  }
+  return ok({ identity, head })
+}
+
+/** A node whose URL names another environment was moved there: it must enroll with that environment's secret. */
+async function namesAnotherEnvironment(
+  context: AgentContext,
+  environmentId: string,
+): Promise<AgentOutcome | null> {
+  const reference = context.environmentReference
+  if (reference === null || reference === environmentId) return null
+  const named = await environmentNamed(context, reference)
+  if (named === environmentId) return null
+  return named === null ? retry({ kind: 'unknown-environment' }) : nodeInvalid({ kind: 'other-environment' })
+}
+
+/** The id of the environment that a URL segment names; null where there is none, also after a fresh look. */
+export async function environmentNamed(context: AgentContext, reference: string): Promise<string | null> {
+  const known = environmentIdOf(await context.snapshots.directory(context), reference)
+  if (known !== undefined) return known
+  return environmentIdOf(await context.snapshots.directoryAfterMiss(context), reference) ?? null
+}

@@ -1,0 +1,77 @@
+/** Reads the bodies of agents' requests, never more than a limit. Content-Type is not looked at (spec 1.1). */
+
+import type { Bytes } from '../lib/bytes.ts'
+import { concatBytes, textOf } from '../lib/bytes.ts'
+import type { Deadline } from '../lib/deadline.ts'
+import { gunzip, looksGzipped } from '../lib/compression.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
+import { MAX_SMALL_BODY_BYTES } from './constants.ts'
+import type { RetryReason } from './outcome.ts'
+
+/** The length that the request announces; null where it announces none. Agents always do (spec 1.1). */
+export function announcedBytes(request: Request): number | null {
+  const text = request.headers.get('content-length')
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null
+}
+
+/** The body whole, as it came. Throws DeadlineExceeded when the agent is too slow. */
+export async function readWhole(
+  request: Request,
+  maxBytes: number,
+  deadline: Deadline,
+): Promise<Result<Bytes, RetryReason>> {
+  const announced = announcedBytes(request)
+  if (announced !== null && announced > maxBytes) return fail({ kind: 'too-large', maxBytes })
+  if (request.body === null) return ok(new Uint8Array(0))
+  const reader = request.body.getReader()
+  const parts: Uint8Array[] = []
+  let total = 0
+  for (;;) {
+    const { done, value } = await deadline.run(reader.read())
+    if (done) return ok(concatBytes(parts))
+    total += value.length
+    if (total > maxBytes) {
+      await reader.cancel()
+      return fail({ kind: 'too-large', maxBytes })
+    }
+    parts.push(value)
+  }
+}
+
+/** A small JSON object, gzip or plain: what enroll, config, distributed read and carve begin send. */
+export async function readSmallObject(
+  request: Request,
+  deadline: Deadline,
+): Promise<Result<Record<string, unknown>, RetryReason>> {
+  const whole = await readWhole(request, MAX_SMALL_BODY_BYTES, deadline)
+  if (!whole.ok) return whole
+  const plain = looksGzipped(whole.value) ? await gunzip(whole.value, MAX_SMALL_BODY_BYTES) : whole
+  if (!plain.ok) return fail({ kind: 'bad-request', detail: 'the body is not gzip, or too large inflated' })
+  return parseObject(textOf(plain.value))
+}
+
+function parseObject(text: string): Result<Record<string, unknown>, RetryReason> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return fail({ kind: 'bad-request', detail: 'the body is not JSON' })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return fail({ kind: 'bad-request', detail: 'the body is not a JSON object' })
+  }
+  return ok(value as Record<string, unknown>)
+}
+
+/** A member that should be a text: a number is taken as its digits (shapes differ by version, spec section 10). */
+export function textMember(object: Record<string, unknown>, name: string): string {
+  const value = object[name]
+  return typeof value === 'string' ? value : typeof value === 'number' ? String(value) : ''
+}
+
+/** A member that should be a whole number, as number or digits (before 3.2.0: digits); null where it is neither. */
+export function integerMember(object: Record<string, unknown>, name: string): number | null {
+  const value = object[name]
+  const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && Number.isSafeInteger(number) ? number : null
+}

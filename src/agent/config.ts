@@ -1,0 +1,21 @@
+/** POST …/config: the environment's document, byte-stable, from the snapshot alone (spec 2.2, design R7). */
+
+import { configurationPartOf } from '../snapshot/head.ts'
+import { SnapshotUnavailable } from '../snapshot/source.ts'
+import { authenticate } from './authenticate.ts'
+import { readSmallObject, textMember } from './body.ts'
+import type { AgentContext } from './context.ts'
+import { answer, retry, type AgentOutcome } from './outcome.ts'
+
+export async function config(context: AgentContext): Promise<AgentOutcome> {
+  const body = await readSmallObject(context.request, context.deadline)
+  if (!body.ok) return retry(body.reason)
+  const node = await authenticate(context, textMember(body.value, 'node_key'))
+  if (!node.ok) return node.reason
+  const { identity, head } = node.value
+  const part = configurationPartOf(head, identity.splayBucket)
+  if (part === undefined) throw new SnapshotUnavailable('the head names no configuration')
+  const document = await context.snapshots.part(identity.environmentId, part, context)
+  context.presence.note(context, identity, 'config', head.configurationVersion)
+  return answer(document)
+}

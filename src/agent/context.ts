@@ -1,0 +1,23 @@
+/** What every agent endpoint gets: one request with its deadline, and the isolate's snapshot memory. */
+
+import type { Deadline } from '../lib/deadline.ts'
+import type { SnapshotSource } from '../snapshot/source.ts'
+import type { PresenceBuffer } from '../presence/buffer.ts'
+import type { AgentOutcome } from './outcome.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+export interface AgentContext {
+  request: Request
+  env: Env
+  keys: SigningKeys
+  deadline: Deadline
+  snapshots: SnapshotSource
+  presence: PresenceBuffer
+  /** The environment that the URL names (osctrl's layout), or null where it names none. */
+  environmentReference: string | null
+  receivedAtMs: number
+  waitUntil(work: Promise<unknown>): void
+}
+
+/** One endpoint. It may throw for outages and bugs only; the routes turn that into `retry`. */
+export type AgentEndpoint = (context: AgentContext) => Promise<AgentOutcome>

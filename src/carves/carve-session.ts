@@ -1,0 +1,5 @@
+import { DurableObject } from 'cloudflare:workers'
+
+export class CarveSession extends DurableObject<Env> {
+  erase(_number: number): void {}
+}

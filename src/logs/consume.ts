@@ -1,0 +1,1 @@
+export async function consumeQueue(_batch: MessageBatch, _env: Env): Promise<void> {}

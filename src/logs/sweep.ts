@@ -1,0 +1,1 @@
+export async function sweepInbox(_env: Env): Promise<void> {}

@@ -1,0 +1,5 @@
+import { Hono } from 'hono'
+
+export function createOperatorRoutes(): Hono<{ Bindings: Env }> {
+  return new Hono<{ Bindings: Env }>()
+}

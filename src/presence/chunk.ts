@@ -1,0 +1,38 @@
+/** One row of presence: 4,096 nodes as fixed-width columns of seconds. Pure. */
+
+import type { Bytes } from '../lib/bytes.ts'
+import { PRESENCE_KINDS, type LastSeen, type Sighting } from './kinds.ts'
+
+export const ORDINALS_PER_CHUNK = 4_096
+/** Six kinds, the configuration version, one spare: 32 bytes a node, 128 KiB a chunk. */
+const COLUMNS = 8
+const CONFIGURATION_COLUMN = 6
+const CHUNK_BYTES = ORDINALS_PER_CHUNK * COLUMNS * 4
+
+export function emptyChunk(): Bytes {
+  return new Uint8Array(CHUNK_BYTES)
+}
+
+/** Writes a sighting into its chunk; an older one never replaces a newer one. */
+export function noteSighting(chunk: Bytes, sighting: Sighting): void {
+  const view = new DataView(chunk.buffer, chunk.byteOffset)
+  const base = (sighting.ordinal % ORDINALS_PER_CHUNK) * COLUMNS * 4
+  const at = base + PRESENCE_KINDS.indexOf(sighting.kind) * 4
+  if (sighting.atS < view.getUint32(at)) return
+  view.setUint32(at, sighting.atS)
+  if (sighting.kind === 'config')
+    view.setUint32(base + CONFIGURATION_COLUMN * 4, sighting.configurationVersion)
+}
+
+export function readLastSeen(chunk: Bytes, ordinal: number): LastSeen {
+  const view = new DataView(chunk.buffer, chunk.byteOffset)
+  const base = (ordinal % ORDINALS_PER_CHUNK) * COLUMNS * 4
+  const atS = Object.fromEntries(
+    PRESENCE_KINDS.map((kind, column) => [kind, view.getUint32(base + column * 4)]),
+  )
+  return {
+    ordinal,
+    atS: atS as LastSeen['atS'],
+    configurationVersion: view.getUint32(base + CONFIGURATION_COLUMN * 4),
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The Presence object: last seen by ordinal, for 65,536 ordinals of one environment. One BLOB row for 4,096 nodes,
+ * written through at most once a minute under load; what an eviction loses is less than that (design 4, Presence).
+ */
+
+import { DurableObject } from 'cloudflare:workers'
+import type { Bytes } from '../lib/bytes.ts'
+import { applySchema } from '../lib/object-schema.ts'
+import { emptyChunk, noteSighting, ORDINALS_PER_CHUNK, readLastSeen } from './chunk.ts'
+import type { LastSeen, Sighting } from './kinds.ts'
+
+const SCHEMA = [
+  `CREATE TABLE chunks (chunk INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+   CREATE TABLE counters (name TEXT PRIMARY KEY, total INTEGER NOT NULL) WITHOUT ROWID;`,
+]
+/** Under load a chunk is written once in this time. */
+const WRITE_EVERY_MS = 60_000
+/** Flushes further apart than this are no load: each is written at once, so that a quiet object loses nothing. */
+const QUIET_MS = 5_000
+
+export class Presence extends DurableObject<Env> {
+  readonly #chunks = new Map<number, { bytes: Bytes; writtenAtMs: number }>()
+  #lastFlushMs = Number.NEGATIVE_INFINITY
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    applySchema(ctx.storage, SCHEMA)
+  }
+
+  /** Takes one isolate's sightings and counters. */
+  flush(sightings: readonly Sighting[], counters: Readonly<Record<string, number>>): void {
+    const nowMs = Date.now()
+    const quiet = nowMs - this.#lastFlushMs > QUIET_MS
+    this.#lastFlushMs = nowMs
+    const touched = new Set<number>()
+    for (const sighting of sightings) {
+      const chunk = Math.floor(sighting.ordinal / ORDINALS_PER_CHUNK)
+      noteSighting(this.#chunk(chunk).bytes, sighting)
+      touched.add(chunk)
+    }
+    for (const chunk of touched) {
+      const held = this.#chunk(chunk)
+      if (quiet || nowMs - held.writtenAtMs > WRITE_EVERY_MS) {
+        this.ctx.storage.sql.exec(
+          'INSERT OR REPLACE INTO chunks (chunk, bytes) VALUES (?, ?)',
+          chunk,
+          held.bytes,
+        )
+        held.writtenAtMs = nowMs
+      }
+    }
+    for (const [name, count] of Object.entries(counters)) {
+      this.ctx.storage.sql.exec(
+        'INSERT INTO counters (name, total) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET total = total + ?2',
+        name,
+        count,
+      )
+    }
+  }
+
+  /** When these ordinals were last seen. */
+  lastSeen(ordinals: readonly number[]): LastSeen[] {
+    return ordinals.map((ordinal) =>
+      readLastSeen(this.#chunk(Math.floor(ordinal / ORDINALS_PER_CHUNK)).bytes, ordinal),
+    )
+  }
+
+  /** What isolates counted, since ever. */
+  counters(): Record<string, number> {
+    const rows = this.ctx.storage.sql.exec<{ name: string; total: number }>(
+      'SELECT name, total FROM counters',
+    )
+    return Object.fromEntries(rows.toArray().map(({ name, total }) => [name, total]))
+  }
+
+  #chunk(chunk: number): { bytes: Bytes; writtenAtMs: number } {
+    let held = this.#chunks.get(chunk)
+    if (held === undefined) {
+      const [row] = this.ctx.storage.sql
+        .exec<{ bytes: ArrayBuffer }>('SELECT bytes FROM chunks WHERE chunk = ?', chunk)
+        .toArray()
+      const bytes = row === undefined ? emptyChunk() : new Uint8Array(row.bytes)
+      held = { bytes, writtenAtMs: row === undefined ? Number.NEGATIVE_INFINITY : Date.now() }
+      this.#chunks.set(chunk, held)
+    }
+    return held
+  }
+}

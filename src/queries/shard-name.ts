@@ -1,0 +1,6 @@
+/** Where a node's answers live: the one place that names answer shards. */
+
+/** The answer shard with this index of an environment whose queries are spread over `shards` of them. */
+export function answerShardStub(env: Env, environmentId: string, shards: number, shard: number) {
+  return env.ANSWER_SHARD.getByName(`${environmentId}/${shards}/${shard}`)
+}

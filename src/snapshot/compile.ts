@@ -1,0 +1,68 @@
+/** Turns what D1 holds of an environment into parts and the base of a head. Pure but for hashing. */
+
+import { NodeSet } from '../fleet/node-set.ts'
+import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
+import type { EnvironmentRows } from '../db/snapshot-rows.ts'
+
+/** A query as the environment's object keeps it: answer shards ask for it by number. */
+export interface QueryDefinition {
+  number: number
+  id: string
+  kind: 'query' | 'carve'
+  sql: string
+  shards: number
+  expiresAtMs: number
+  /** A NodeSet's bytes. */
+  targets: Bytes
+}
+
+export interface CompiledEnvironment {
+  environmentId: string
+  name: string
+  revision: number
+  minimumIssuedAtS: number
+  configurationVersion: number
+  configurationParts: string[]
+  revokedPart: string | null
+  revokedCount: number
+  /** Ordinals ever given out. */
+  nodeCount: number
+  queries: QueryDefinition[]
+  parts: Map<string, Bytes>
+}
+
+/** A part's name: half of its SHA-256 is ample for content addressing and keeps heads small. */
+export async function partHash(bytes: Bytes): Promise<string> {
+  return hexOf((await sha256(bytes)).subarray(0, 16))
+}
+
+/** Compiles one environment. Queries past their expiry are left out: server time decides (design 4). */
+export async function compileEnvironment(rows: EnvironmentRows, nowMs: number): Promise<CompiledEnvironment> {
+  const parts = new Map<string, Bytes>()
+  async function keep(bytes: Bytes): Promise<string> {
+    const hash = await partHash(bytes)
+    parts.set(hash, bytes)
+    return hash
+  }
+  // The operator's document is served as it was written; a document for each splay bucket joins it here once
+  // intervals are managed by the server.
+  const configurationParts = [await keep(utf8(rows.configuration.document))]
+  const revoked = NodeSet.of(rows.revokedOrdinals)
+  const revokedPart = rows.revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
+  const queries = rows.queries
+    .filter((query) => query.expiresAtMs > nowMs)
+    .map(({ chunks, ...query }) => ({ ...query, targets: NodeSet.ofChunks(chunks).toBytes() }))
+  return {
+    environmentId: rows.environment.id,
+    name: rows.environment.name,
+    revision: rows.environment.revision,
+    minimumIssuedAtS: rows.environment.minimumIssuedAtS,
+    configurationVersion: rows.configuration.version,
+    configurationParts,
+    revokedPart,
+    revokedCount: rows.revokedOrdinals.length,
+    nodeCount: rows.nodeCount,
+    queries,
+    parts,
+  }
+}

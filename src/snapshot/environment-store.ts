@@ -1,0 +1,144 @@
+/** The SQLite of one Environment object: named statements with typed rows, nothing else. */
+
+import type { Bytes } from '../lib/bytes.ts'
+import type { QueryDefinition } from './compile.ts'
+import type { EnvironmentHead } from './head.ts'
+import type { SnapshotFacts } from './safety.ts'
+
+export const ENVIRONMENT_SCHEMA = [
+  `CREATE TABLE head (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, facts TEXT NOT NULL,
+     copied INTEGER NOT NULL);
+   CREATE TABLE parts (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL, unused_since_ms INTEGER) WITHOUT ROWID;
+   CREATE TABLE queries (number INTEGER PRIMARY KEY, definition TEXT NOT NULL, targets BLOB NOT NULL);
+   CREATE TABLE remaining (number INTEGER NOT NULL, shard INTEGER NOT NULL, bits BLOB NOT NULL,
+     PRIMARY KEY (number, shard)) WITHOUT ROWID;
+   CREATE TABLE unasked_carves (carve TEXT PRIMARY KEY, day TEXT NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;`,
+]
+
+/** Parts that no head names any more are kept this long for isolates that still hold the head before. */
+const KEEP_UNUSED_PARTS_MS = 10 * 60_000
+
+export class EnvironmentStore {
+  readonly #sql: SqlStorage
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql
+  }
+
+  head(): { head: EnvironmentHead; facts: SnapshotFacts; copied: boolean } | null {
+    const [row] = this.#sql
+      .exec<{ json: string; facts: string; copied: number }>('SELECT json, facts, copied FROM head')
+      .toArray()
+    if (row === undefined) return null
+    return {
+      head: JSON.parse(row.json) as EnvironmentHead,
+      facts: JSON.parse(row.facts) as SnapshotFacts,
+      copied: row.copied === 1,
+    }
+  }
+
+  putHead(head: EnvironmentHead, facts: SnapshotFacts): void {
+    const values = [JSON.stringify(head), JSON.stringify(facts)]
+    this.#sql.exec('INSERT OR REPLACE INTO head (id, json, facts, copied) VALUES (1, ?, ?, 0)', ...values)
+  }
+
+  markCopied(publication: number): void {
+    this.#sql.exec(`UPDATE head SET copied = 1 WHERE json_extract(json, '$.publication') = ?`, publication)
+  }
+
+  part(hash: string): Bytes | null {
+    const [row] = this.#sql
+      .exec<{ bytes: ArrayBuffer }>('SELECT bytes FROM parts WHERE hash = ?', hash)
+      .toArray()
+    return row === undefined ? null : new Uint8Array(row.bytes)
+  }
+
+  putPart(hash: string, bytes: Bytes): void {
+    const known = this.#sql.exec('SELECT 1 FROM parts WHERE hash = ?', hash).toArray().length > 0
+    if (!known) this.#sql.exec('INSERT INTO parts (hash, bytes) VALUES (?, ?)', hash, bytes)
+  }
+
+  /** Starts the clock of parts that are not named any more, and drops those whose time is over. */
+  dropUnusedParts(used: ReadonlySet<string>, nowMs: number): void {
+    const rows = this.#sql
+      .exec<{ hash: string; unused_since_ms: number | null }>('SELECT hash, unused_since_ms FROM parts')
+      .toArray()
+    for (const { hash, unused_since_ms: since } of rows) {
+      if (used.has(hash)) {
+        if (since !== null) this.#sql.exec('UPDATE parts SET unused_since_ms = NULL WHERE hash = ?', hash)
+      } else if (since === null) {
+        this.#sql.exec('UPDATE parts SET unused_since_ms = ? WHERE hash = ?', nowMs, hash)
+      } else if (nowMs - since > KEEP_UNUSED_PARTS_MS) {
+        this.#sql.exec('DELETE FROM parts WHERE hash = ?', hash)
+      }
+    }
+  }
+
+  queries(): QueryDefinition[] {
+    return this.#sql
+      .exec<{ definition: string; targets: ArrayBuffer }>(
+        'SELECT definition, targets FROM queries ORDER BY number',
+      )
+      .toArray()
+      .map(({ definition, targets }) => ({
+        ...(JSON.parse(definition) as Omit<QueryDefinition, 'targets'>),
+        targets: new Uint8Array(targets),
+      }))
+  }
+
+  /** Makes the open queries exactly these; what was reported of others is dropped. */
+  replaceQueries(queries: readonly QueryDefinition[]): void {
+    const open = JSON.stringify(queries.map(({ number }) => number))
+    const gone = 'number NOT IN (SELECT value FROM json_each(?))'
+    this.#sql.exec(`DELETE FROM queries WHERE ${gone}`, open)
+    this.#sql.exec(`DELETE FROM remaining WHERE ${gone}`, open)
+    for (const { targets, ...definition } of queries) {
+      this.#sql.exec(
+        'INSERT OR REPLACE INTO queries (number, definition, targets) VALUES (?, ?, ?)',
+        definition.number,
+        JSON.stringify(definition),
+        targets,
+      )
+    }
+  }
+
+  putRemaining(number: number, shard: number, bits: Bytes): void {
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO remaining (number, shard, bits) VALUES (?, ?, ?)',
+      number,
+      shard,
+      bits,
+    )
+  }
+
+  remaining(number: number): Map<number, Bytes> {
+    const rows = this.#sql
+      .exec<{ shard: number; bits: ArrayBuffer }>(
+        'SELECT shard, bits FROM remaining WHERE number = ?',
+        number,
+      )
+      .toArray()
+    return new Map(rows.map(({ shard, bits }) => [shard, new Uint8Array(bits)]))
+  }
+
+  /** Notes a carve that no operator asked for; says what the day comes to with it. Noting it twice counts once. */
+  noteUnaskedCarve(carve: string, day: string, bytes: number): { count: number; bytes: number } {
+    this.#sql.exec('DELETE FROM unasked_carves WHERE day < ?', day)
+    this.#sql.exec(
+      'INSERT OR IGNORE INTO unasked_carves (carve, day, bytes) VALUES (?, ?, ?)',
+      carve,
+      day,
+      bytes,
+    )
+    return this.#sql
+      .exec<{ count: number; bytes: number }>(
+        'SELECT COUNT(*) AS count, COALESCE(SUM(bytes), 0) AS bytes FROM unasked_carves WHERE day = ?',
+        day,
+      )
+      .one()
+  }
+
+  forgetUnaskedCarve(carve: string): void {
+    this.#sql.exec('DELETE FROM unasked_carves WHERE carve = ?', carve)
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * The Environment object: one for each environment, named by its UUID. The one consistent owner of the compiled
+ * head and parts; D1 stays the truth of what operators define. It must not know of agents' wire or of HTTP.
+ */
+
+import { DurableObject } from 'cloudflare:workers'
+import { closeQueries, forgetQuery, listErased } from '../db/query-life.ts'
+import { readEnvironmentRows } from '../db/snapshot-rows.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { applySchema } from '../lib/object-schema.ts'
+import { answerShardStub } from '../queries/shard-name.ts'
+import { compileEnvironment, partHash, type CompiledEnvironment, type QueryDefinition } from './compile.ts'
+import { ENVIRONMENT_SCHEMA, EnvironmentStore } from './environment-store.ts'
+import { HEAD_FORMAT, type EnvironmentHead, type HeadQuery } from './head.ts'
+import { headKey, partKey } from './keys.ts'
+import { remainingOf } from './remaining.ts'
+import { mayPublish, type SnapshotFacts } from './safety.ts'
+
+/** How often a published environment looks into D1 for what a lost message missed. */
+const RECONCILE_EVERY_MS = 5 * 60_000
+/** How soon a failed copy or closing is tried again. */
+const TRY_AGAIN_AFTER_MS = 5_000
+/** Carves that no operator asked for: so many, and so many bytes, a day and environment. */
+export const MAX_UNASKED_CARVES_PER_DAY = 100
+export const MAX_UNASKED_CARVE_BYTES_PER_DAY = 20 * 1_024 ** 3
+
+export interface RefreshResult {
+  /** The revision that is installed now. */
+  revision: number
+  /** Why a newer one was held back, if it was. */
+  heldBack: string | null
+}
+
+export class Environment extends DurableObject<Env> {
+  readonly #store: EnvironmentStore
+  #refreshing: Promise<RefreshResult> | null = null
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    applySchema(ctx.storage, ENVIRONMENT_SCHEMA)
+    this.#store = new EnvironmentStore(ctx.storage.sql)
+  }
+
+  /** The present head; null where there is no such environment. */
+  async head(): Promise<EnvironmentHead | null> {
+    if (this.#store.head() === null) await this.refresh(1, false)
+    return this.#store.head()?.head ?? null
+  }
+
+  /** A part's bytes; null where it is unknown. */
+  part(hash: string): Bytes | null {
+    return this.#store.part(hash)
+  }
+
+  /** Definitions of open queries, for answer shards that do not know them yet. */
+  definitions(numbers: readonly number[]): QueryDefinition[] {
+    return this.#store.queries().filter(({ number }) => numbers.includes(number))
+  }
+
+  /**
+   * Makes at least this revision live: compiles from one batch read of D1 and publishes it if it is newer. `force`
+   * publishes what the safety check holds back. Throws when D1 does not answer; nothing is changed then.
+   */
+  async refresh(revision: number, force: boolean): Promise<RefreshResult> {
+    const installed = this.#store.head()?.head.revision ?? 0
+    if (installed >= revision && !force) return { revision: installed, heldBack: null }
+    if (this.#refreshing !== null) await this.#refreshing.catch(() => null)
+    this.#refreshing ??= this.#compileAndInstall(force).finally(() => {
+      this.#refreshing = null
+    })
+    return this.#refreshing
+  }
+
+  /** A shard says which of its nodes have not answered yet. Level-triggered: the newest report counts. */
+  async reportRemaining(shard: number, reports: readonly { number: number; bits: Bytes }[]): Promise<void> {
+    const open = new Set(this.#store.queries().map(({ number }) => number))
+    for (const { number, bits } of reports)
+      if (open.has(number)) this.#store.putRemaining(number, shard, bits)
+    await this.#publish()
+    await this.#closeFinished(Date.now())
+  }
+
+  /**
+   * Notes the start of a carve that may not have been asked for. True when it may go on: the node is a target of an
+   * open carve query, or the day's quota has room.
+   */
+  admitCarve(carve: string, ordinal: number, bytes: number): boolean {
+    const asked = this.#store
+      .queries()
+      .some((query) => query.kind === 'carve' && remainingOf({ ...query, shards: 1 }, new Map()).has(ordinal))
+    if (asked) return true
+    const day = new Date().toISOString().slice(0, 10)
+    const used = this.#store.noteUnaskedCarve(carve, day, bytes)
+    const fits = used.count <= MAX_UNASKED_CARVES_PER_DAY && used.bytes <= MAX_UNASKED_CARVE_BYTES_PER_DAY
+    if (!fits) this.#store.forgetUnaskedCarve(carve)
+    return fits
+  }
+
+  /** Ends what is due, heals what was missed, then sleeps until something is due again. */
+  override async alarm(): Promise<void> {
+    const nowMs = Date.now()
+    let failed = false
+    const duties = [
+      () => this.#publish(),
+      () => this.#closeFinished(nowMs),
+      () => this.#eraseForgotten(),
+      () => this.#compileAndInstall(false),
+      () => this.#copyToArchive(),
+    ]
+    for (const duty of duties) {
+      try {
+        await duty()
+      } catch (error) {
+        failed = true
+        console.error(JSON.stringify({ event: 'environment-alarm', error: String(error) }))
+      }
+    }
+    await this.#arm(failed ? TRY_AGAIN_AFTER_MS : RECONCILE_EVERY_MS)
+  }
+
+  get #environmentId(): string {
+    const { name } = this.ctx.id
+    if (name === undefined) throw new Error('the object is addressed by name')
+    return name
+  }
+
+  async #compileAndInstall(force: boolean): Promise<RefreshResult> {
+    const rows = await readEnvironmentRows(this.env.DB, this.#environmentId)
+    const present = this.#store.head()
+    if (rows === null) return { revision: present?.head.revision ?? 0, heldBack: null }
+    const compiled = await compileEnvironment(rows, Date.now())
+    const facts: SnapshotFacts = { revokedCount: compiled.revokedCount, nodeCount: compiled.nodeCount }
+    const installed = this.#store.head()
+    if (installed !== null && installed.head.revision >= compiled.revision) {
+      return { revision: installed.head.revision, heldBack: null }
+    }
+    const verdict = mayPublish(installed?.facts ?? null, facts)
+    if (!verdict.ok && !force) {
+      console.error(JSON.stringify({ event: 'snapshot-held-back', ...verdict.reason }))
+      return { revision: installed?.head.revision ?? 0, heldBack: verdict.reason.kind }
+    }
+    await this.#install(compiled, facts)
+    return { revision: compiled.revision, heldBack: null }
+  }
+
+  async #install(compiled: CompiledEnvironment, facts: SnapshotFacts): Promise<void> {
+    for (const [hash, bytes] of compiled.parts) this.#store.putPart(hash, bytes)
+    this.#store.replaceQueries(compiled.queries)
+    const { environmentId, name, revision, minimumIssuedAtS, configurationVersion } = compiled
+    const { configurationParts, revokedPart } = compiled
+    const base = { environmentId, name, revision, minimumIssuedAtS, configurationVersion, configurationParts }
+    await this.#publish({ ...base, revokedPart }, facts)
+  }
+
+  /** Puts the head together anew: the given base or the present one, and the queries with their remaining nodes. */
+  async #publish(
+    base?: Omit<EnvironmentHead, 'format' | 'publication' | 'queries'>,
+    newFacts?: SnapshotFacts,
+  ): Promise<void> {
+    const queries = await this.#headQueries(Date.now())
+    const present = this.#store.head()
+    const facts = newFacts ?? present?.facts
+    if (facts === undefined || (base === undefined && present === null)) return
+    if (base === undefined && JSON.stringify(queries) === JSON.stringify(present?.head.queries)) return
+    const head = {
+      ...(base ?? (present?.head as EnvironmentHead)),
+      format: HEAD_FORMAT,
+      publication: (present?.head.publication ?? 0) + 1,
+      queries,
+    }
+    this.#store.putHead(head, facts)
+    const used = [
+      ...head.configurationParts,
+      head.revokedPart,
+      ...queries.map(({ targetPart }) => targetPart),
+    ]
+    this.#store.dropUnusedParts(new Set(used.filter((hash) => hash !== null)), Date.now())
+    await this.#arm(RECONCILE_EVERY_MS)
+    this.ctx.waitUntil(
+      this.#copyToArchive().catch(async (error: unknown) => {
+        console.error(JSON.stringify({ event: 'snapshot-copy-failed', error: String(error) }))
+        await this.#arm(TRY_AGAIN_AFTER_MS)
+      }),
+    )
+  }
+
+  async #headQueries(nowMs: number): Promise<HeadQuery[]> {
+    const queries: HeadQuery[] = []
+    for (const query of this.#store.queries()) {
+      if (query.expiresAtMs <= nowMs) continue
+      const remaining = remainingOf(query, this.#store.remaining(query.number))
+      if (remaining.size === 0) continue
+      const bytes = remaining.toBytes()
+      const targetPart = await partHash(bytes)
+      this.#store.putPart(targetPart, bytes)
+      const { number, kind, shards, expiresAtMs } = query
+      queries.push({ number, kind, shards, expiresAtMs, targetPart })
+    }
+    return queries
+  }
+
+  /** Tells D1 which open queries are over, then reads back what that made of the environment. */
+  async #closeFinished(nowMs: number): Promise<void> {
+    const closed: { number: number; status: 'complete' | 'expired' }[] = []
+    for (const query of this.#store.queries()) {
+      const { number } = query
+      if (remainingOf(query, this.#store.remaining(number)).size === 0)
+        closed.push({ number, status: 'complete' })
+      else if (query.expiresAtMs <= nowMs) closed.push({ number, status: 'expired' })
+    }
+    if (closed.length === 0) return
+    await closeQueries(this.env.DB, this.#environmentId, closed, nowMs)
+    await this.#compileAndInstall(false)
+  }
+
+  /** Erases the answers of erased queries from every shard, and only then forgets the query itself. */
+  async #eraseForgotten(): Promise<void> {
+    for (const { number, shards } of await listErased(this.env.DB, this.#environmentId)) {
+      for (let shard = 0; shard < shards; shard += 1) {
+        await answerShardStub(this.env, this.#environmentId, shards, shard).erase(number)
+      }
+      await forgetQuery(this.env.DB, this.#environmentId, number)
+    }
+  }
+
+  async #copyToArchive(): Promise<void> {
+    const present = this.#store.head()
+    if (present === null || present.copied) return
+    const { head } = present
+    const hashes = [
+      ...head.configurationParts,
+      head.revokedPart,
+      ...head.queries.map(({ targetPart }) => targetPart),
+    ]
+    for (const hash of hashes) {
+      const bytes = hash === null ? null : this.#store.part(hash)
+      if (hash !== null && bytes !== null)
+        await this.env.ARCHIVE.put(partKey(this.#environmentId, hash), bytes)
+    }
+    await this.env.ARCHIVE.put(headKey(this.#environmentId), JSON.stringify(head))
+    this.#store.markCopied(head.publication)
+  }
+
+  /** Wakes up after `withinMs`, when the next query expires, or when it was to wake up anyway: whichever is first. */
+  async #arm(withinMs: number): Promise<void> {
+    const nowMs = Date.now()
+    const expiries = this.#store.queries().map(({ expiresAtMs }) => Math.max(expiresAtMs, nowMs + 1_000))
+    const due = Math.min(nowMs + withinMs, ...expiries)
+    const armed = await this.ctx.storage.getAlarm()
+    if (armed === null || armed > due || armed < nowMs) await this.ctx.storage.setAlarm(due)
+  }
+}

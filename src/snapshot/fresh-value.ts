@@ -1,0 +1,72 @@
+/**
+ * One value of an isolate's memory with the freshness rule of design 3. Values are shared between requests, promises
+ * are not: Workers forbids awaiting another request's I/O.
+ */
+
+/** T of design 3: younger than this, the value is used as it is. */
+export const FRESH_FOR_MS = 2_000
+/** Between T and this the value is used while a new one is fetched behind the reply. */
+export const STALE_AFTER_MS = 2 * FRESH_FOR_MS
+/** How long a request waits for a newer value before it uses the old one. */
+const WAIT_FOR_NEWER_MS = 1_000
+/** At most one refresh in this time and isolate. */
+const REFRESH_EVERY_MS = 500
+
+export interface FreshOptions<T> {
+  /** Fetches the value anew, within the given time. Throws when nothing answers. */
+  load(withinMs: number): Promise<T>
+  /** Whether the second may replace the first. */
+  mayReplace(present: T, next: T): boolean
+  waitUntil(work: Promise<unknown>): void
+  nowMs: number
+  /** How long a request without any value at all may wait. */
+  withinMs: number
+}
+
+export class FreshValue<T> {
+  #value: { content: T; loadedAtMs: number } | null = null
+  #refreshStartedAtMs = Number.NEGATIVE_INFINITY
+
+  /** When a refresh was last begun. */
+  get refreshStartedAtMs(): number {
+    return this.#refreshStartedAtMs
+  }
+
+  /** The value by the freshness rule. Throws only where there is no value at all and none can be had. */
+  async read(options: FreshOptions<T>): Promise<T> {
+    const { nowMs } = options
+    const present = this.#value
+    if (present === null) return this.#refresh(options, options.withinMs)
+    const ageMs = nowMs - present.loadedAtMs
+    if (ageMs <= FRESH_FOR_MS) return present.content
+    if (nowMs - this.#refreshStartedAtMs < REFRESH_EVERY_MS) return present.content
+    if (ageMs <= STALE_AFTER_MS) {
+      options.waitUntil(this.#refresh(options, options.withinMs).catch(keepTheOldOne))
+      return present.content
+    }
+    try {
+      return await this.#refresh(options, Math.min(WAIT_FOR_NEWER_MS, options.withinMs))
+    } catch (error) {
+      keepTheOldOne(error)
+      return present.content
+    }
+  }
+
+  /** Fetches a new value whatever the age of the present one. Throws when that fails. */
+  refreshNow(options: FreshOptions<T>): Promise<T> {
+    return this.#refresh(options, options.withinMs)
+  }
+
+  async #refresh(options: FreshOptions<T>, withinMs: number): Promise<T> {
+    this.#refreshStartedAtMs = options.nowMs
+    const next = await options.load(withinMs)
+    const present = this.#value
+    const content = present !== null && !options.mayReplace(present.content, next) ? present.content : next
+    this.#value = { content, loadedAtMs: Date.now() }
+    return content
+  }
+}
+
+function keepTheOldOne(error: unknown): void {
+  console.warn(JSON.stringify({ event: 'snapshot-refresh-failed', error: String(error) }))
+}

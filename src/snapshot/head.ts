@@ -1,0 +1,51 @@
+/**
+ * What the edge must know about one environment to answer agents without storage: a small head, and immutable parts
+ * named by the hash of their bytes (design 1). Types and pure reading only.
+ */
+
+/** Readers accept this format and the one before it (design 4). */
+export const HEAD_FORMAT = 1
+
+export interface HeadQuery {
+  number: number
+  kind: 'query' | 'carve'
+  shards: number
+  expiresAtMs: number
+  /** Part with the nodes that have not answered as far as is known; a stale one costs a shard call (design 4). */
+  targetPart: string
+}
+
+export interface EnvironmentHead {
+  format: number
+  environmentId: string
+  name: string
+  /** The revision of D1 that this was compiled from. */
+  revision: number
+  /** Raised with every publication, also between revisions. A lower one never replaces a higher one. */
+  publication: number
+  /** Node keys issued before this second are revoked. 0: none. */
+  minimumIssuedAtS: number
+  configurationVersion: number
+  /** Parts with the configuration document: one for all nodes, or one for each splay bucket. */
+  configurationParts: readonly string[]
+  /** Part with the ordinals that are revoked, or null where there are none. */
+  revokedPart: string | null
+  queries: readonly HeadQuery[]
+}
+
+export interface Directory {
+  format: number
+  revision: number
+  environments: readonly { id: string; name: string }[]
+  secrets: readonly { hash: string; environmentId: string }[]
+}
+
+/** The part that holds a node's configuration document. */
+export function configurationPartOf(head: EnvironmentHead, splayBucket: number): string | undefined {
+  return head.configurationParts[splayBucket % head.configurationParts.length]
+}
+
+/** The id of the environment that a URL segment names, by UUID or name. */
+export function environmentIdOf(directory: Directory, reference: string): string | undefined {
+  return directory.environments.find(({ id, name }) => id === reference || name === reference)?.id
+}

@@ -1,0 +1,25 @@
+/**
+ * The last look before a snapshot goes out: a bug or a damaged table must not revoke or empty a fleet (design 4,
+ * Configuration). Pure.
+ */
+
+import { fail, ok, type Result } from '../lib/result.ts'
+
+/** More than this share of the nodes newly revoked at once is held back. */
+const MAX_NEWLY_REVOKED_SHARE = 0.2
+/** Below this many nodes an operator deletes what they like. */
+const SMALL_FLEET = 50
+
+export interface SnapshotFacts {
+  revokedCount: number
+  nodeCount: number
+}
+
+export type UnsafeReason = { kind: 'mass-revocation'; newlyRevoked: number; nodeCount: number }
+
+/** Whether the next snapshot may follow the present one without `force`. */
+export function mayPublish(present: SnapshotFacts | null, next: SnapshotFacts): Result<null, UnsafeReason> {
+  const newlyRevoked = next.revokedCount - (present?.revokedCount ?? next.revokedCount)
+  const tooMany = newlyRevoked > SMALL_FLEET && newlyRevoked > next.nodeCount * MAX_NEWLY_REVOKED_SHARE
+  return tooMany ? fail({ kind: 'mass-revocation', newlyRevoked, nodeCount: next.nodeCount }) : ok(null)
+}

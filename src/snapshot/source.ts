@@ -1,0 +1,171 @@
+/**
+ * Where the agent plane gets snapshots: isolate memory ▸ object ▸ R2 copy (design 3). Behind one interface, so that
+ * regional relays can be put between later.
+ */
+
+import { type Bytes } from '../lib/bytes.ts'
+import type { Deadline } from '../lib/deadline.ts'
+import { NodeSet } from '../fleet/node-set.ts'
+import { FreshValue, type FreshOptions } from './fresh-value.ts'
+import { HEAD_FORMAT, type Directory, type EnvironmentHead } from './head.ts'
+import { DIRECTORY_KEY, DIRECTORY_NAME, headKey, partKey } from './keys.ts'
+import { PartCache } from './part-cache.ts'
+
+/** How long the owner object is waited for before the R2 copy is read. */
+const OBJECT_WITHIN_MS = 1_000
+/** A miss of the directory refreshes it at most this often (design 4, Enroll). */
+const DIRECTORY_MISS_EVERY_MS = 1_000
+/** Environments whose heads an isolate remembers. */
+const MAX_HEADS = 1_000
+
+/** Thrown when neither memory, object nor copy has what is asked for: the agent gets `retry` (design R3). */
+export class SnapshotUnavailable extends Error {
+  override readonly name = 'SnapshotUnavailable'
+}
+
+export interface SnapshotRequest {
+  env: Env
+  deadline: Deadline
+  waitUntil(work: Promise<unknown>): void
+}
+
+export interface SnapshotSource {
+  head(environmentId: string, request: SnapshotRequest): Promise<EnvironmentHead>
+  part(environmentId: string, hash: string, request: SnapshotRequest): Promise<Bytes>
+  nodeSet(environmentId: string, hash: string, request: SnapshotRequest): Promise<NodeSet>
+  directory(request: SnapshotRequest): Promise<Directory>
+  /** The directory once more after a miss, fetched anew unless that was done within a second. */
+  directoryAfterMiss(request: SnapshotRequest): Promise<Directory>
+}
+
+/** The source of one isolate: its memory is the first layer. */
+export function createSnapshotSource(): SnapshotSource {
+  const heads = new Map<string, FreshValue<EnvironmentHead>>()
+  const directory = new FreshValue<Directory>()
+  const parts = new PartCache()
+  const nodeSets = new Map<string, NodeSet>()
+
+  function headValue(environmentId: string): FreshValue<EnvironmentHead> {
+    let value = heads.get(environmentId)
+    if (value === undefined) {
+      value = new FreshValue<EnvironmentHead>()
+      heads.set(environmentId, value)
+      const oldest = heads.keys().next().value
+      if (heads.size > MAX_HEADS && oldest !== undefined) heads.delete(oldest)
+    }
+    return value
+  }
+
+  async function part(environmentId: string, hash: string, request: SnapshotRequest): Promise<Bytes> {
+    const known = parts.get(hash)
+    if (known !== undefined) return known
+    const bytes = await firstOf(request.deadline, [
+      () => environmentStub(request.env, environmentId).part(hash),
+      async () => bytesOfObject(await request.env.ARCHIVE.get(partKey(environmentId, hash))),
+    ])
+    parts.set(hash, bytes)
+    return bytes
+  }
+
+  return {
+    head(environmentId, request) {
+      return headValue(environmentId).read(
+        freshOptions(
+          request,
+          (present, next) => next.publication >= present.publication,
+          (deadline) => loadHead(environmentId, request, deadline),
+        ),
+      )
+    },
+    part,
+    async nodeSet(environmentId, hash, request) {
+      const known = nodeSets.get(hash)
+      if (known !== undefined) return known
+      const set = NodeSet.fromBytes(await part(environmentId, hash, request))
+      // Decoded sets are as large as their parts; a small count of them bounds what they hold beside the part cache.
+      if (nodeSets.size >= 64) nodeSets.clear()
+      nodeSets.set(hash, set)
+      return set
+    },
+    directory(request) {
+      return directory.read(directoryOptions(request))
+    },
+    directoryAfterMiss(request) {
+      const recently = Date.now() - directory.refreshStartedAtMs < DIRECTORY_MISS_EVERY_MS
+      return recently
+        ? directory.read(directoryOptions(request))
+        : directory.refreshNow(directoryOptions(request))
+    },
+  }
+}
+
+function freshOptions<T>(
+  request: SnapshotRequest,
+  mayReplace: (present: T, next: T) => boolean,
+  load: (deadline: Deadline) => Promise<T>,
+): FreshOptions<T> {
+  return {
+    load: (withinMs) => request.deadline.run(load(request.deadline), withinMs),
+    mayReplace,
+    waitUntil: request.waitUntil,
+    nowMs: Date.now(),
+    withinMs: request.deadline.remainingMs(),
+  }
+}
+
+function directoryOptions(request: SnapshotRequest): FreshOptions<Directory> {
+  return freshOptions(
+    request,
+    (present, next) => next.revision >= present.revision,
+    (deadline) => loadDirectory(request, deadline),
+  )
+}
+
+async function loadHead(
+  environmentId: string,
+  { env }: SnapshotRequest,
+  deadline: Deadline,
+): Promise<EnvironmentHead> {
+  const head = await firstOf(deadline, [
+    () => environmentStub(env, environmentId).head(),
+    async () => (await env.ARCHIVE.get(headKey(environmentId)))?.json<EnvironmentHead>() ?? null,
+  ])
+  return knownFormat(head)
+}
+
+async function loadDirectory({ env }: SnapshotRequest, deadline: Deadline): Promise<Directory> {
+  const directory = await firstOf(deadline, [
+    () => env.DIRECTORY.getByName(DIRECTORY_NAME).read(),
+    async () => (await env.ARCHIVE.get(DIRECTORY_KEY))?.json<Directory>() ?? null,
+  ])
+  return knownFormat(directory)
+}
+
+/** A newer Worker may have written it (gradual deploy): what this one cannot read is as good as not there (R3). */
+function knownFormat<T extends { format: number }>(snapshot: T): T {
+  if (snapshot.format > HEAD_FORMAT + 1)
+    throw new SnapshotUnavailable(`snapshot of format ${snapshot.format}`)
+  return snapshot
+}
+
+/** The first layer that has it; a layer that throws, hangs or says null is passed over. */
+async function firstOf<T>(deadline: Deadline, layers: readonly (() => Promise<T | null>)[]): Promise<T> {
+  let why = 'no layer has it'
+  for (const layer of layers) {
+    try {
+      const found = await deadline.run(layer(), OBJECT_WITHIN_MS)
+      if (found !== null) return found
+    } catch (error) {
+      why = String(error)
+    }
+  }
+  throw new SnapshotUnavailable(why)
+}
+
+async function bytesOfObject(object: R2ObjectBody | null): Promise<Bytes | null> {
+  return object === null ? null : new Uint8Array(await object.arrayBuffer())
+}
+
+function environmentStub(env: Env, environmentId: string) {
+  return env.ENVIRONMENT.getByName(environmentId)
+}
