@@ -1,0 +1,137 @@
+/**
+ * The whole Worker on real workerd, D1, Durable Objects, Queues and R2, for tests that speak HTTP to it.
+ */
+
+import { createTestHarness, type TestHarness, type WorkerHandle } from 'wrangler'
+import { seedFirstEnvironment } from '../../src/db/seed.ts'
+
+export const SIGNING_KEYS = JSON.stringify({
+  current: 'k1',
+  keys: { k1: btoa('a test key of thirty-two bytes!!') },
+})
+export const ENROLL_SECRET = 's3cr3t-2026-for-tests'
+export const OPERATOR_TOKEN = 'oeo_a-token-for-tests-only'
+export const STARTER_CONFIGURATION =
+  '{"options":{"distributed_interval":10},"schedule":{"uptime":{"query":"SELECT * FROM uptime","interval":60}}}'
+
+export interface TestServer {
+  harness: TestHarness
+  worker: WorkerHandle<Env>
+  env: Env
+  /** POSTs a body to a path as an agent does; the body may be an object (sent as JSON), text or bytes. */
+  agent(path: string, body: unknown, headers?: Record<string, string>): Promise<Reply>
+  /** Calls the admin route under /api/v1 as an operator. */
+  operator(method: string, path: string, body?: unknown): Promise<Reply>
+  /** Enrolls a host and returns its node key. */
+  enroll(hostIdentifier: string, details?: Record<string, Record<string, string>>): Promise<string>
+  /** Waits until `probe` returns something truthy, at most `withinMs`. */
+  until<T>(probe: () => Promise<T>, withinMs?: number): Promise<NonNullable<T>>
+  close(): Promise<void>
+}
+
+export interface Reply {
+  status: number
+  text: string
+  headers: Headers
+  /** The body parsed. Throws where it is not JSON. */
+  json<T = Record<string, unknown>>(): T
+}
+
+export interface ServerOptions {
+  configPath?: string
+  vars?: Record<string, string>
+  secrets?: Record<string, string>
+}
+
+/** Starts one server with its environment `default` seeded. Close it in afterAll. */
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const harness = createTestHarness({
+    workers: [
+      {
+        configPath: options.configPath ?? './wrangler.toml',
+        secrets: { SIGNING_KEYS, ...options.secrets },
+        ...(options.vars === undefined ? {} : { vars: options.vars }),
+      },
+    ],
+  })
+  await harness.listen()
+  const worker = harness.getWorker<Env>()
+  await worker.applyD1Migrations('DB')
+  const env = await worker.getEnv()
+  await seedFirstEnvironment(env.DB, {
+    environmentName: 'default',
+    enrollSecret: ENROLL_SECRET,
+    operatorToken: OPERATOR_TOKEN,
+    configurationText: STARTER_CONFIGURATION,
+  })
+
+  async function call(
+    method: string,
+    path: string,
+    body: unknown,
+    headers: Record<string, string>,
+  ): Promise<Reply> {
+    const sent = body === undefined ? null : isRaw(body) ? body : JSON.stringify(body)
+    const response = await harness.fetch(path, {
+      method,
+      headers,
+      body: sent as string | null,
+      redirect: 'manual',
+    })
+    const text = await response.text()
+    return {
+      status: response.status,
+      text,
+      headers: response.headers as unknown as Headers,
+      json: <T>() => JSON.parse(text) as T,
+    }
+  }
+
+  const server: TestServer = {
+    harness,
+    worker,
+    env,
+    agent: (path, body, headers = {}) =>
+      call('POST', path, body, {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        ...headers,
+      }),
+    operator: (method, path, body) =>
+      call(method, `/api/v1${path}`, body, {
+        authorization: `Bearer ${OPERATOR_TOKEN}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      }),
+    async enroll(hostIdentifier, details) {
+      const host_details = details ?? {
+        system_info: { hostname: hostIdentifier, uuid: crypto.randomUUID() },
+        os_version: { platform: 'ubuntu' },
+        osquery_info: { version: '5.23.1', build_platform: 'linux', instance_id: crypto.randomUUID() },
+      }
+      const reply = await server.agent('/api/osquery/enroll', {
+        enroll_secret: ENROLL_SECRET,
+        host_identifier: hostIdentifier,
+        platform_type: '9',
+        host_details,
+      })
+      const { node_key: nodeKey } = reply.json<{ node_key?: string }>()
+      if (typeof nodeKey !== 'string') throw new Error(`enroll answered ${reply.status} ${reply.text}`)
+      return nodeKey
+    },
+    async until<T>(probe: () => Promise<T>, withinMs = 15_000) {
+      const endsAt = Date.now() + withinMs
+      for (;;) {
+        const found = await probe()
+        if (found) return found
+        if (Date.now() > endsAt) throw new Error(`nothing within ${withinMs} ms`)
+        await new Promise((resolve) => setTimeout(resolve, 150))
+      }
+    },
+    close: () => harness.close(),
+  }
+  return server
+}
+
+function isRaw(body: unknown): boolean {
+  return typeof body === 'string' || body instanceof Uint8Array
+}
