@@ -1,0 +1,81 @@
+/** What an agent makes of a distributed read, and the body of the write that answers it (2.4, 2.5, 5.2). Pure. */
+import type { Result } from '../lib/result.ts'
+import type { JsonObject } from './json.ts'
+import { isJsonObject } from './json.ts'
+import type { ResultRow } from './sql-types.ts'
+
+/** What a read's reply leaves the agent with. */
+export interface AcceptedWork {
+  /** Queries to run, id ▸ SQL. */
+  readonly queries: ReadonlyMap<string, string>
+  /** Ids whose discovery query gave no row: never reported. */
+  readonly skipped: readonly string[]
+  /** How long to poll every 5 s, if the reply said so validly. */
+  readonly accelerateSeconds?: number
+  /** Why the reply was not, or only partly, taken. */
+  readonly problem?: string
+}
+
+/** Answer to one query. `statuses` is 0 or 1: every error of osquery ends in code 1. */
+export interface QueryAnswer {
+  readonly rows: readonly ResultRow[]
+  readonly status: 0 | 1
+  readonly message: string
+  readonly stats: QueryStats
+}
+
+/** What a query cost: milliseconds and bytes. */
+export interface QueryStats {
+  readonly wall_time_ms: number
+  readonly user_time: number
+  readonly system_time: number
+  readonly memory: number
+}
+
+type RunSql = (sql: string) => Result<readonly ResultRow[], string>
+
+/** Reads a reply as osquery >= 5.8.0 does. A discovery query with an SQL error aborts everything. */
+export function acceptWork(reply: JsonObject, runSql: RunSql): AcceptedWork {
+  const queries = new Map<string, string>()
+  const skipped: string[] = []
+  const discovered = new Map<string, boolean>()
+  for (const [id, sql] of Object.entries(isJsonObject(reply.discovery) ? reply.discovery : {})) {
+    if (typeof sql !== 'string' || sql === '')
+      return { queries, skipped, problem: `discovery of ${id} is no SQL` }
+    const found = runSql(sql)
+    if (!found.ok) return { queries, skipped, problem: `discovery of ${id}: ${found.reason}` }
+    discovered.set(id, found.value.length > 0)
+  }
+  for (const [id, sql] of Object.entries(isJsonObject(reply.queries) ? reply.queries : {})) {
+    // osqueryd stops at the first bad member: the earlier ones stay, the later ones and accelerate are lost.
+    if (id === '' || typeof sql !== 'string' || sql === '')
+      return { queries, skipped, problem: `query ${JSON.stringify(id)} is no SQL` }
+    if (discovered.get(id) === false) skipped.push(id)
+    else queries.set(id, sql)
+  }
+  const { accelerate } = reply
+  const isInteger =
+    typeof accelerate === 'number' && Number.isInteger(accelerate) && Math.abs(accelerate) < 2 ** 31
+  return isInteger ? { queries, skipped, accelerateSeconds: accelerate } : { queries, skipped }
+}
+
+/** Body of a distributed write without the node key: every id appears in all four maps. */
+export function writePayload(answers: ReadonlyMap<string, QueryAnswer>): JsonObject {
+  const entries = [...answers]
+  return {
+    queries: Object.fromEntries(entries.map(([id, answer]) => [id, answer.rows.map((row) => ({ ...row }))])),
+    statuses: Object.fromEntries(entries.map(([id, answer]) => [id, answer.status])),
+    messages: Object.fromEntries(entries.map(([id, answer]) => [id, answer.message])),
+    stats: Object.fromEntries(entries.map(([id, answer]) => [id, { ...answer.stats }])),
+  }
+}
+
+/** Runs one query and measures it. */
+export function answerQuery(sql: string, runSql: RunSql): QueryAnswer {
+  const startMs = performance.now()
+  const result = runSql(sql)
+  const wallMs = Math.round(performance.now() - startMs)
+  const stats = { wall_time_ms: wallMs, user_time: wallMs, system_time: 0, memory: 0 }
+  if (!result.ok) return { rows: [], status: 1, message: result.reason, stats }
+  return { rows: result.value, status: 0, message: '', stats }
+}

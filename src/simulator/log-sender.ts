@@ -1,0 +1,100 @@
+/** Sends the waiting lines and keeps them until they are acknowledged (specification 2.3, 4.4, 4.5). */
+import type { Result } from '../lib/result.ts'
+import type { AgentEvent } from './agent-options.ts'
+import type { Counters } from './counters.ts'
+import type { LineKind, LogBatch, LogBuffer, LogLine } from './log-buffer.ts'
+import type { Session } from './session.ts'
+import type { Flags } from './settings.ts'
+import { booleanFlag, numberFlag } from './settings.ts'
+
+export interface LogSenderOptions {
+  readonly session: Session
+  readonly buffer: LogBuffer
+  readonly counters: Counters
+  readonly flags: () => Flags
+  readonly now: () => number
+  readonly keptLines: number
+  readonly onEvent: (event: AgentEvent) => void
+  /** Told of a line that is too long to be ever sent. */
+  readonly onOversized: (line: LogLine) => void
+}
+
+/** One POST of a flush. */
+export interface FlushedBatch {
+  readonly kind: LineKind
+  readonly lines: number
+  readonly outcome: Result<unknown, string>
+}
+
+/** Sends batches with osqueryd's back-off per kind. */
+export class LogSender {
+  readonly #options: LogSenderOptions
+  readonly #failures: Record<LineKind, { count: number; untilMs: number }> = {
+    result: { count: 0, untilMs: 0 },
+    status: { count: 0, untilMs: 0 },
+  }
+  /** The last lines that were sent, each time they were; bounded by `keptLines`. */
+  readonly sentLines: LogLine[] = []
+  /** The last lines that the server acknowledged; bounded by `keptLines`. */
+  readonly acknowledgedLines: LogLine[] = []
+
+  constructor(options: LogSenderOptions) {
+    this.#options = options
+  }
+
+  /** At most two POSTs: results, then statuses. `respectsBackoff` leaves out a kind that waits after a failure. */
+  async flush(respectsBackoff: boolean): Promise<FlushedBatch[]> {
+    const { buffer, flags, now } = this.#options
+    const maxLines = numberFlag(flags(), 'logger_tls_max_lines')
+    const flushed: FlushedBatch[] = []
+    for (const batch of buffer.batches(maxLines, numberFlag(flags(), 'logger_tls_max_linesize'))) {
+      if (respectsBackoff && this.#failures[batch.kind].untilMs > now()) continue
+      flushed.push(await this.#send(batch))
+    }
+    return flushed
+  }
+
+  async #send(batch: LogBatch): Promise<FlushedBatch> {
+    const { buffer, counters, flags, onEvent, onOversized, session } = this.#options
+    const isGzip = booleanFlag(flags(), 'logger_tls_compress')
+    counters.lines.sent += batch.lines.length
+    this.#keep(this.sentLines, batch.lines)
+    const outcome = await session.call('log', (key) => logBody(batch, key, isGzip), {
+      gzip: isGzip,
+    })
+    if (outcome.ok) {
+      buffer.acknowledge(batch)
+      counters.lines.acknowledged += batch.lines.length
+      counters.lines.dropped += batch.oversized.length
+      batch.oversized.forEach(onOversized)
+      this.#keep(this.acknowledgedLines, batch.lines)
+      this.#failures[batch.kind] = { count: 0, untilMs: 0 }
+      onEvent({ kind: 'lines-acknowledged', lineKind: batch.kind, lines: batch.lines.length })
+    } else {
+      this.#failures[batch.kind] = this.#nextFailure(batch.kind)
+    }
+    return { kind: batch.kind, lines: batch.lines.length, outcome }
+  }
+
+  #nextFailure(kind: LineKind): { count: number; untilMs: number } {
+    const flags = this.#options.flags()
+    const count = this.#failures[kind].count + 1
+    const waitSeconds = Math.min(
+      numberFlag(flags, 'logger_tls_period') * count * count,
+      numberFlag(flags, 'logger_tls_backoff_max'),
+    )
+    return { count, untilMs: this.#options.now() + waitSeconds * 1000 }
+  }
+
+  #keep(kept: LogLine[], lines: readonly LogLine[]): void {
+    kept.push(...lines)
+    if (kept.length > this.#options.keptLines) kept.splice(0, kept.length - this.#options.keptLines)
+  }
+}
+
+// Lines go out as the text they were made as. The member order is that of osqueryd, which differs with compression.
+function logBody(batch: LogBatch, nodeKey: string, isGzip: boolean): string {
+  const data = `"data":[${batch.lines.map((line) => line.text).join(',')}]`
+  const [type, key] = [`"log_type":"${batch.kind}"`, `"node_key":${JSON.stringify(nodeKey)}`]
+  return isGzip ? `{${key},${type},${data}}` : `{${data},${type},${key}}`
+}

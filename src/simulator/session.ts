@@ -1,0 +1,213 @@
+/** The node key and the calls made with it: headers, judgement, tries and waits (specification 1.1, 1.5, 1.6). */
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import type { Result } from '../lib/result.ts'
+import { fail, ok } from '../lib/result.ts'
+import type { AgentEvent, RequestReport } from './agent-options.ts'
+import type { Counters } from './counters.ts'
+import type { EndpointName, Endpoints } from './endpoints.ts'
+import type { JsonObject } from './json.ts'
+import { judgeCarveBlock, judgeCarveStart, judgeEnroll, judgeEnvelope } from './judge.ts'
+import type { Flags } from './settings.ts'
+import { numberFlag } from './settings.ts'
+import type { Transport } from './transport.ts'
+
+export interface SessionOptions {
+  readonly url: string
+  readonly endpoints: Endpoints
+  readonly version: string
+  readonly authorizationHeader: boolean
+  readonly nodeKey: string
+  readonly transport: Transport
+  readonly counters: Counters
+  readonly flags: () => Flags
+  /** Body of an enroll request, made anew for each try. */
+  readonly enrollBody: () => string
+  readonly sleep: (waitMs: number, signal?: AbortSignal) => Promise<void>
+  readonly onEvent: (event: AgentEvent) => void
+  readonly onRequest: (request: RequestReport) => void
+}
+
+/** How to make a call of the common envelope. `attemptsFlag` names the flag with the number of tries; default 1. */
+export interface CallOptions {
+  readonly attemptsFlag?: string
+  readonly gzip?: boolean
+}
+
+/** Tries of osquery >= 5.22.0 per carve request. */
+const CARVE_ATTEMPTS = 3
+const GZIP_LEVEL = 9
+
+const compress = promisify<Uint8Array, { level: number }, Buffer>(gzip)
+
+type Judged<T> =
+  | { readonly kind: 'ok'; readonly value: T }
+  | { readonly kind: 'retry' | 'final'; readonly reason: string }
+
+/** Holds the node key and makes the calls. */
+export class Session {
+  nodeKey: string
+  /** When it aborts, waits reject and requests break off. */
+  stop: AbortSignal | undefined
+  readonly #options: SessionOptions
+  #enrolling: Promise<Result<string, string>> | undefined
+
+  constructor(options: SessionOptions) {
+    this.#options = options
+    this.nodeKey = options.nodeKey
+  }
+
+  /** Enrolls, whether a key is held or not; `tls_enroll_max_attempts` tries, 0 for no end. Callers at the same time share one round, as in osqueryd. */
+  enroll(): Promise<Result<string, string>> {
+    this.#enrolling ??= this.#enroll().finally(() => {
+      this.#enrolling = undefined
+    })
+    return this.#enrolling
+  }
+
+  /**
+   * A call of config, log, read or write. Without a key it enrolls first, and goes on with an empty one if that fails.
+   * `node_invalid` drops the key, so that the next try, if any is left, enrolls anew.
+   */
+  async call(
+    endpoint: EndpointName,
+    makeBody: (nodeKey: string) => string,
+    options: CallOptions,
+  ): Promise<Result<JsonObject, string>> {
+    const attempt = async (): Promise<Judged<JsonObject>> => {
+      if (this.nodeKey === '') await this.enroll()
+      const key = this.nodeKey
+      const body = await this.#exchange(endpoint, makeBody(key), options.gzip ?? false)
+      if (!body.ok) return { kind: 'retry', reason: body.reason }
+      const verdict = judgeEnvelope(body.value)
+      if (verdict.kind === 'ok') return { kind: 'ok', value: verdict.reply }
+      if (verdict.kind !== 'node-invalid') return this.#unusable(verdict)
+      this.#options.counters.nodeInvalid += 1
+      // Another call may have enrolled meanwhile: its new key is not the one that was refused.
+      if (this.nodeKey === key) this.nodeKey = ''
+      return { kind: 'retry', reason: 'node_invalid' }
+    }
+    const { attemptsFlag } = options
+    const attempts = attemptsFlag === undefined ? 1 : numberFlag(this.#options.flags(), attemptsFlag)
+    return this.#tries(endpoint, attempts, attempt)
+  }
+
+  /** Announces a carve; gives the session id. */
+  async carveStart(makeBody: (nodeKey: string) => string): Promise<Result<string, string>> {
+    return this.#tries('carveStart', CARVE_ATTEMPTS, async (): Promise<Judged<string>> => {
+      const body = await this.#exchange('carveStart', makeBody(this.nodeKey), false)
+      if (!body.ok) return { kind: 'retry', reason: body.reason }
+      const verdict = judgeCarveStart(body.value)
+      if (verdict.kind === 'ok') return { kind: 'ok', value: verdict.sessionId }
+      if (verdict.kind === 'aborted') return { kind: 'final', reason: verdict.reason }
+      return this.#unusable(verdict)
+    })
+  }
+
+  /** Sends one block of a carve. */
+  async carveBlock(body: string): Promise<Result<void, string>> {
+    return this.#tries('carveBlock', CARVE_ATTEMPTS, async (): Promise<Judged<void>> => {
+      const reply = await this.#exchange('carveBlock', body, false)
+      if (!reply.ok) return { kind: 'retry', reason: reply.reason }
+      const verdict = judgeCarveBlock(reply.value)
+      return verdict.kind === 'ok' ? { kind: 'ok', value: undefined } : this.#unusable(verdict)
+    })
+  }
+
+  async #enroll(): Promise<Result<string, string>> {
+    this.nodeKey = ''
+    const attempts = numberFlag(this.#options.flags(), 'tls_enroll_max_attempts') || Infinity
+    const outcome = await this.#tries('enroll', attempts, async (): Promise<Judged<string>> => {
+      const body = await this.#exchange('enroll', this.#options.enrollBody(), false)
+      if (!body.ok) return { kind: 'retry', reason: body.reason }
+      const verdict = judgeEnroll(body.value)
+      return verdict.kind === 'ok' ? { kind: 'ok', value: verdict.nodeKey } : this.#unusable(verdict)
+    })
+    if (!outcome.ok) return outcome
+    this.nodeKey = outcome.value
+    this.#options.onEvent({ kind: 'enrolled' })
+    return outcome
+  }
+
+  #unusable(verdict: { readonly kind: 'failed' | 'crash'; readonly reason: string }): Judged<never> {
+    if (verdict.kind === 'failed') return { kind: 'retry', reason: verdict.reason }
+    // A crashed osqueryd tries nothing again.
+    this.#options.counters.crashes += 1
+    return { kind: 'final', reason: `crash: ${verdict.reason}` }
+  }
+
+  async #tries<T>(
+    endpoint: EndpointName,
+    attempts: number,
+    attempt: () => Promise<Judged<T>>,
+  ): Promise<Result<T, string>> {
+    const counts = this.#options.counters.calls[endpoint]
+    let reason = 'not tried'
+    for (let n = 1; n <= attempts; n += 1) {
+      const judged = await attempt()
+      if (judged.kind === 'ok') {
+        counts.ok += 1
+        return ok(judged.value)
+      }
+      counts.failed += 1
+      reason = judged.reason
+      this.#options.onEvent({ kind: 'call-failed', endpoint, reason })
+      if (judged.kind === 'final') break
+      if (n < attempts) await this.#options.sleep(this.#waitMs(endpoint, n), this.stop)
+    }
+    return fail(reason)
+  }
+
+  #waitMs(endpoint: EndpointName, failures: number): number {
+    const maxSeconds =
+      endpoint === 'enroll' ? numberFlag(this.#options.flags(), 'tls_enroll_max_interval') : Infinity
+    return Math.min(failures * failures, maxSeconds) * 1000
+  }
+
+  async #exchange(
+    endpoint: EndpointName,
+    body: string,
+    isGzip: boolean,
+  ): Promise<Result<Uint8Array, string>> {
+    const { counters, endpoints, onRequest, transport, url } = this.#options
+    const bytes = isGzip ? await compress(Buffer.from(body), { level: GZIP_LEVEL }) : Buffer.from(body)
+    counters.calls[endpoint].sent += 1
+    counters.sentBytes += bytes.byteLength
+    const startMs = performance.now()
+    const reply = await transport.post(
+      url + endpoints[endpoint],
+      this.#headers(endpoint, isGzip),
+      bytes,
+      this.stop,
+    )
+    const status = reply.kind === 'reply' ? reply.status : 0
+    const receivedBytes = reply.kind === 'reply' ? reply.body.byteLength : 0
+    counters.receivedBytes += receivedBytes
+    onRequest({
+      endpoint,
+      status,
+      durationMs: performance.now() - startMs,
+      sentBytes: bytes.byteLength,
+      receivedBytes,
+    })
+    if (reply.kind === 'no-reply') {
+      if (reply.timedOut) counters.timeouts += 1
+      else counters.brokenConnections += 1
+      return fail(reply.reason)
+    }
+    counters.statuses[status] = (counters.statuses[status] ?? 0) + 1
+    return ok(reply.body)
+  }
+
+  #headers(endpoint: EndpointName, isGzip: boolean): Record<string, string> {
+    const { authorizationHeader, version } = this.#options
+    const hasKey = authorizationHeader && endpoint !== 'enroll' && this.nodeKey !== ''
+    return {
+      'Content-Type': 'application/json',
+      Accept: 'application/json',
+      'User-Agent': `osquery/${version}`,
+      ...(hasKey && { Authorization: `NodeKey ${this.nodeKey}` }),
+      ...(isGzip && { 'Content-Encoding': 'gzip' }),
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * Answers SQL with a real SQLite in memory. Tables are made when a query first names them, so that ten thousand agents
+ * do not hold ten thousand full databases. Only reading is allowed: the SQL comes from a server.
+ */
+import type { SQLOutputValue, StatementSync } from 'node:sqlite'
+import { DatabaseSync, constants } from 'node:sqlite'
+import type { Result } from '../lib/result.ts'
+import { fail, ok } from '../lib/result.ts'
+import { registerFunctions } from './sql-functions.ts'
+import type { ResultRow, SqlValue, TableContext, TableDefinition, TableSet } from './sql-types.ts'
+
+const READING = new Set([
+  constants.SQLITE_SELECT,
+  constants.SQLITE_READ,
+  constants.SQLITE_FUNCTION,
+  constants.SQLITE_RECURSIVE,
+])
+const READING_PRAGMAS = new Set(['table_info', 'table_xinfo', 'table_list', 'database_list', 'function_list'])
+
+/** SQL over the simulated tables of one agent. */
+export class SqlEngine {
+  readonly #tables: TableSet
+  readonly #contextFor: (sql: string) => TableContext
+  readonly #loaded = new Set<string>()
+  #database: DatabaseSync | undefined
+  #views: Readonly<Record<string, string>> = {}
+  #mayWrite = false
+
+  constructor(tables: TableSet, contextFor: (sql: string) => TableContext) {
+    this.#tables = tables
+    this.#contextFor = contextFor
+  }
+
+  /** Rows of the first statement, or SQLite's message (`no such table: foo`) as osquery reports it. */
+  query(sql: string): Result<ResultRow[], string> {
+    try {
+      const database = this.#open()
+      this.#loadTables(database, sql)
+      const statement = database.prepare(sql)
+      statement.setReadBigInts(true)
+      statement.setReturnArrays(true)
+      return ok(readRows(statement))
+    } catch (error) {
+      return fail(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  /** Replaces the views that the configuration defines. */
+  setViews(views: Readonly<Record<string, string>>): void {
+    this.close()
+    this.#views = views
+  }
+
+  /** Frees the database. The next query opens a new one. */
+  close(): void {
+    this.#database?.close()
+    this.#database = undefined
+    this.#loaded.clear()
+  }
+
+  #open(): DatabaseSync {
+    if (this.#database) return this.#database
+    const database = new DatabaseSync(':memory:', { enableDoubleQuotedStringLiterals: true })
+    registerFunctions(database)
+    database.setAuthorizer((action, subject) => {
+      if (this.#mayWrite || READING.has(action)) return constants.SQLITE_OK
+      const isReadingPragma = action === constants.SQLITE_PRAGMA && READING_PRAGMAS.has(String(subject))
+      return isReadingPragma ? constants.SQLITE_OK : constants.SQLITE_DENY
+    })
+    this.#database = database
+    return database
+  }
+
+  #loadTables(database: DatabaseSync, sql: string): void {
+    const viewTexts = Object.entries(this.#views).filter(([name]) => names(sql, name))
+    const text = [sql, ...viewTexts.map(([, select]) => select)].join('\n')
+    const context = this.#contextFor(text)
+    this.#mayWrite = true
+    try {
+      for (const [name, table] of Object.entries(this.#tables))
+        if (names(text, name)) this.#loadTable(database, name, table, context)
+      for (const [name, select] of viewTexts)
+        database.exec(`CREATE VIEW IF NOT EXISTS ${quote(name)} AS ${select}`)
+    } finally {
+      this.#mayWrite = false
+    }
+  }
+
+  #loadTable(database: DatabaseSync, name: string, table: TableDefinition, context: TableContext): void {
+    if (this.#loaded.has(name) && !table.isVolatile) return
+    const columns = table.columns.split(',').map((column) => column.trim().split(' ')[0] ?? '')
+    if (this.#loaded.has(name)) database.exec(`DELETE FROM ${quote(name)}`)
+    else database.exec(`CREATE TABLE ${quote(name)} (${table.columns})`)
+    this.#loaded.add(name)
+    const insert = database.prepare(
+      `INSERT INTO ${quote(name)} VALUES (${columns.map(() => '?').join(', ')})`,
+    )
+    for (const row of table.rows(context))
+      insert.run(...columns.map((column): SqlValue => row[column] ?? null))
+  }
+}
+
+function readRows(statement: StatementSync): ResultRow[] {
+  const columns = statement.columns().map((column) => column.name)
+  const rows: ResultRow[] = []
+  // With setReturnArrays each row is an array, which the type of iterate() does not know.
+  for (const values of statement.iterate() as Iterable<unknown> as Iterable<SQLOutputValue[]>) {
+    const row: Record<string, string> = {}
+    // A column name that occurs twice collapses to its last value, as in osquery's row maps.
+    for (const [i, column] of columns.entries()) row[column] = textOf(values[i] ?? null)
+    rows.push(row)
+  }
+  return rows
+}
+
+function textOf(value: SQLOutputValue): string {
+  if (value === null) return ''
+  if (typeof value === 'string') return value
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value === 'number') return Number.isInteger(value) ? value.toFixed(1) : String(value)
+  return Buffer.from(value).toString()
+}
+
+function names(text: string, table: string): boolean {
+  return new RegExp(String.raw`\b${table}\b`, 'i').test(text)
+}
+
+function quote(identifier: string): string {
+  return `"${identifier.replaceAll('"', '""')}"`
+}
