@@ -52,10 +52,8 @@ export async function packArchive(guid: string, paths: readonly string[]): Promi
 
 /** Name of a file inside the archive, e.g. `/tmp/osquery_carve_<guid>/etc/hosts`; a drive `C:` becomes `C`. */
 export function entryName(guid: string, file: string): string {
-  const absolute = path
-    .resolve(file)
-    .replaceAll('\\', '/')
-    .replace(/^([A-Za-z]):/, '/$1')
+  const isOnDrive = /^[A-Za-z]:/.test(file)
+  const absolute = isOnDrive ? `/${file.replace(':', '').replaceAll('\\', '/')}` : path.resolve(file)
   return `/tmp/osquery_carve_${guid}${absolute}`
 }
 

@@ -81,9 +81,7 @@ async function checkCarve(agent: SimulatedAgent, carvePath: string): Promise<Che
     {
       endpoint: 'carveBlock',
       isOk: isDone,
-      detail: isDone
-        ? `${calls.carveBlock.ok} blocks, ${carve.sizeBytes} bytes, sha256 ${carve.sha256}`
-        : problem,
+      detail: isDone ? `${carve.sizeBytes} bytes, sha256 ${carve.sha256}` : problem,
     },
   ]
 }
