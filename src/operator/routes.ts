@@ -1,5 +1,49 @@
-import { Hono } from 'hono'
+/**
+ * The admin route: what stands before every resource (time, token, body limit, environment), and what answers where
+ * none does. A resource is one file that adds its routes here.
+ */
 
-export function createOperatorRoutes(): Hono<{ Bindings: Env }> {
-  return new Hono<{ Bindings: Env }>()
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { controlDb } from '../db/control.ts'
+import { Deadline } from '../lib/deadline.ts'
+import { authenticate } from './authenticate.ts'
+import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
+import { environmentScope } from './environment-scope.ts'
+import { addEnvironmentRoutes } from './environments.ts'
+import { replyToFailure } from './failure.ts'
+import { addOpenApiRoute } from './openapi.ts'
+import { addOperatorTokenRoutes } from './operator-tokens.ts'
+import { notFound, unprocessable } from './problem.ts'
+import { limitBody } from './request-body.ts'
+import { faultsOf } from './request-faults.ts'
+
+/** A person waits; what has not answered by then is an outage. D1 gives a batch 30 s. */
+const ANSWER_WITHIN_MS = 25_000
+
+/** In the order of the OpenAPI document. */
+const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
+  addEnvironmentRoutes,
+  addOperatorTokenRoutes,
+  addOpenApiRoute,
+]
+
+/** Mounted at /api/v1, behind the agent routes. */
+export function createOperatorRoutes(): OperatorRoutes {
+  const routes: OperatorRoutes = new OpenAPIHono<OperatorHonoEnv>({
+    defaultHook: (result) =>
+      result.success ? undefined : unprocessable(...faultsOf(result.target, result.error)),
+  })
+  routes.onError(replyToFailure)
+  routes.use(async (c, next) => {
+    c.set('nowMs', Date.now())
+    c.set('db', controlDb(c.env.DB))
+    await new Deadline(ANSWER_WITHIN_MS, c.var.nowMs).run(next())
+    if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
+  })
+  routes.use(authenticate)
+  routes.use(limitBody)
+  routes.use('/environments/:env/*', environmentScope)
+  for (const add of RESOURCES) add(routes)
+  routes.all('*', () => notFound('path'))
+  return routes
 }

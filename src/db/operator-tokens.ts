@@ -1,0 +1,58 @@
+/** Operator tokens: only their SHA-256 is kept. */
+
+import { and, desc, eq, lt, or, sql } from 'drizzle-orm'
+import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { operatorTokens } from './schema.ts'
+
+export type OperatorTokenRow = typeof operatorTokens.$inferSelect
+
+export async function findOperatorToken(db: ControlDb, tokenHash: string): Promise<OperatorTokenRow | null> {
+  const [row] = await db.select().from(operatorTokens).where(eq(operatorTokens.tokenHash, tokenHash)).limit(1)
+  return row ?? null
+}
+
+/** Newest first; `after` is the last row of the page before. */
+export function listOperatorTokens(
+  db: ControlDb,
+  after: readonly [number, string] | null,
+  limit: number,
+): Promise<OperatorTokenRow[]> {
+  const { createdAtMs, id } = operatorTokens
+  return db
+    .select()
+    .from(operatorTokens)
+    .where(
+      after === null
+        ? undefined
+        : or(lt(createdAtMs, after[0]), and(eq(createdAtMs, after[0]), lt(id, after[1]))),
+    )
+    .orderBy(desc(createdAtMs), desc(id))
+    .limit(limit)
+}
+
+export async function insertOperatorToken(
+  db: ControlDb,
+  note: ChangeNote,
+  row: OperatorTokenRow,
+): Promise<void> {
+  await commitChange(db, note, 'none', [db.insert(operatorTokens).values(row)])
+}
+
+/** `last`: it is the only one, and nobody could get in any more. */
+export async function deleteOperatorToken(
+  db: ControlDb,
+  note: ChangeNote,
+  id: string,
+): Promise<'deleted' | 'last' | 'unknown'> {
+  const [row] = await db.select().from(operatorTokens).where(eq(operatorTokens.id, id)).limit(1)
+  if (row === undefined) return 'unknown'
+  if ((await db.$count(operatorTokens)) < 2) return 'last'
+  // Asked again inside the statement: two deletes at once must not lock everybody out.
+  const another = sql`(SELECT COUNT(*) FROM ${operatorTokens}) > 1`
+  const gone = db
+    .delete(operatorTokens)
+    .where(and(eq(operatorTokens.id, id), another))
+    .returning({ id: operatorTokens.id })
+  const { results } = await commitChange(db, note, 'none', [gone])
+  return (results[0] as unknown[]).length > 0 ? 'deleted' : 'last'
+}

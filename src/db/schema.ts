@@ -1,0 +1,147 @@
+/**
+ * The tables that operators' requests use, as drizzle sees them: a mirror of migrations/, which decide. Columns that
+ * only the agent plane's prepared SQL writes are here too, so that reads are typed.
+ */
+
+import { customType, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import type { Bytes } from '../lib/bytes.ts'
+
+/** D1 takes BLOBs as byte arrays; it hands them out as arrays of numbers. */
+const bytes = customType<{ data: Bytes; driverData: ArrayLike<number> }>({
+  dataType: () => 'blob',
+  fromDriver: (value) => Uint8Array.from(value),
+})
+
+export const deployment = sqliteTable('deployment', {
+  id: integer('id').primaryKey(),
+  revision: integer('revision').notNull(),
+})
+
+export const environments = sqliteTable('environments', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  revision: integer('revision').notNull(),
+  answerShards: integer('answer_shards').notNull(),
+  minimumIssuedAtS: integer('minimum_issued_at_s').notNull().default(0),
+  nextQueryNumber: integer('next_query_number').notNull().default(1),
+  createdAtMs: integer('created_at').notNull(),
+})
+
+export const enrollSecrets = sqliteTable('enroll_secrets', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  name: text('name').notNull(),
+  secretHash: text('secret_hash').notNull(),
+  createdAtMs: integer('created_at').notNull(),
+})
+
+export const configurations = sqliteTable(
+  'configurations',
+  {
+    environmentId: text('environment_id').notNull(),
+    version: integer('version').notNull(),
+    document: text('document').notNull(),
+    sha256: text('sha256').notNull(),
+    createdAtMs: integer('created_at').notNull(),
+    createdBy: text('created_by').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.version] })],
+)
+
+export const queries = sqliteTable('queries', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  number: integer('number').notNull(),
+  kind: text('kind', { enum: ['query', 'carve'] }).notNull(),
+  sql: text('sql').notNull(),
+  targets: text('targets').notNull(),
+  shards: integer('shards').notNull(),
+  targeted: integer('targeted').notNull(),
+  status: text('status', { enum: ['open', 'complete', 'stopped', 'expired'] }).notNull(),
+  createdAtMs: integer('created_at').notNull(),
+  expiresAtMs: integer('expires_at').notNull(),
+  closedAtMs: integer('closed_at'),
+  erasedAtMs: integer('erased_at'),
+  createdBy: text('created_by').notNull(),
+})
+
+export const queryTargets = sqliteTable(
+  'query_targets',
+  {
+    environmentId: text('environment_id').notNull(),
+    number: integer('number').notNull(),
+    chunk: integer('chunk').notNull(),
+    bits: bytes('bits').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.number, table.chunk] })],
+)
+
+export const carves = sqliteTable('carves', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  nodeId: text('node_id').notNull(),
+  carveId: text('carve_id'),
+  sessionRowId: text('session_row_id'),
+  queryId: text('query_id'),
+  path: text('path'),
+  status: text('status').notNull(),
+  message: text('message'),
+  blocksReceived: integer('blocks_received').notNull().default(0),
+  blockCount: integer('block_count'),
+  blockSize: integer('block_size'),
+  bytes: integer('bytes'),
+  sha256: text('sha256'),
+  fileName: text('file_name'),
+  objectKey: text('object_key'),
+  createdAtMs: integer('created_at').notNull(),
+  updatedAtMs: integer('updated_at').notNull(),
+})
+
+export const operatorTokens = sqliteTable('operator_tokens', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  tokenHash: text('token_hash').notNull(),
+  createdAtMs: integer('created_at').notNull(),
+  createdBy: text('created_by').notNull(),
+})
+
+export const audit = sqliteTable('audit', {
+  id: text('id').primaryKey(),
+  atMs: integer('at').notNull(),
+  actor: text('actor').notNull(),
+  action: text('action').notNull(),
+  environmentId: text('environment_id'),
+  subject: text('subject').notNull(),
+  detail: text('detail').notNull(),
+})
+
+export const nodes = sqliteTable('nodes', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  ordinal: integer('ordinal').notNull(),
+  identity: text('identity').notNull(),
+  hostname: text('hostname').notNull(),
+  platform: text('platform').notNull(),
+  platformFamily: text('platform_family').notNull(),
+  osqueryVersion: text('osquery_version').notNull(),
+  hostIdentifier: text('host_identifier').notNull(),
+  hardwareUuid: text('hardware_uuid').notNull(),
+  hardwareSerial: text('hardware_serial').notNull(),
+  instanceId: text('instance_id').notNull(),
+  hostDetails: text('host_details').notNull(),
+  firstEnrolledAtMs: integer('first_enrolled_at').notNull(),
+  enrolledAtMs: integer('enrolled_at').notNull(),
+  enrollCount: integer('enroll_count').notNull().default(1),
+  cloneSuspectedAtMs: integer('clone_suspected_at'),
+  deletedAtMs: integer('deleted_at'),
+})
+
+export const nodeTags = sqliteTable(
+  'node_tags',
+  {
+    environmentId: text('environment_id').notNull(),
+    nodeId: text('node_id').notNull(),
+    tag: text('tag').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.nodeId, table.tag] })],
+)

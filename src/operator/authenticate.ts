@@ -1,0 +1,28 @@
+/** Who the operator is: a bearer token, of which D1 has the SHA-256 alone. */
+
+import { createMiddleware } from 'hono/factory'
+import { findOperatorToken } from '../db/operator-tokens.ts'
+import { sha256HexOfText, utf8 } from '../lib/bytes.ts'
+import type { OperatorHonoEnv } from './context.ts'
+import { problem } from './problem.ts'
+
+/** Lets a request with a known token on and names its actor; answers 401 otherwise. */
+export const authenticate = createMiddleware<OperatorHonoEnv>(async (c, next) => {
+  const token = /^Bearer +(\S+)\s*$/i.exec(c.req.header('authorization') ?? '')?.[1]
+  const actor = token === undefined ? null : await actorOf(c.var.db, token)
+  if (actor === null) {
+    return problem(401, 'An operator token is required: Authorization: Bearer <token>.', [], {
+      'www-authenticate': 'Bearer realm="osquery-edge"',
+    })
+  }
+  c.set('actor', actor)
+  await next()
+})
+
+async function actorOf(db: OperatorHonoEnv['Variables']['db'], token: string): Promise<string | null> {
+  const hash = await sha256HexOfText(token)
+  const found = await findOperatorToken(db, hash)
+  if (found === null) return null
+  // The index has found it by its hash already; this compare is what decides, and its time tells nothing.
+  return crypto.subtle.timingSafeEqual(utf8(found.tokenHash), utf8(hash)) ? found.name : null
+}

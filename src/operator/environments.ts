@@ -1,0 +1,101 @@
+/** /environments: tenants of nodes. */
+
+import { createRoute, z } from '@hono/zod-openapi'
+import { isUniqueViolation } from '../db/control.ts'
+import { countNodes, insertEnvironment, listEnvironments, type EnvironmentRow } from '../db/environments.ts'
+import { isUuid } from '../lib/bytes.ts'
+import { rfc3339 } from '../lib/time.ts'
+import { changeNote } from './change-note.ts'
+import type { OperatorContext, OperatorRoutes } from './context.ts'
+import { inEnvironment, jsonBody, published, replies, repliesList, time } from './describe.ts'
+import { pageOf, pagingQuery, timeKey } from './paging.ts'
+import { conflict } from './problem.ts'
+import { publishDirectory, publishEnvironment } from './publish.ts'
+
+/** First segments of paths that agents and operators use: an environment of this name could not be reached. */
+const RESERVED_NAMES = new Set(['api', 'public', 'health', 'enroll', 'console', 'assets', 'metrics', 'mcp'])
+
+const environmentName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must match [a-z0-9][a-z0-9-]{0,62}')
+  .refine((name) => !RESERVED_NAMES.has(name), 'is reserved')
+  .refine((name) => !isUuid(name), 'must not look like a UUID: paths take either')
+const environmentBody = z.strictObject({
+  name: environmentName,
+  uuid: z.string().toLowerCase().refine(isUuid, 'is not a UUID').nullish(),
+})
+const environmentSchema = z
+  .object({ id: z.uuid(), name: z.string(), createdAt: time, revision: z.int(), nodeCount: z.int() })
+  .openapi('Environment')
+
+export function addEnvironmentRoutes(routes: OperatorRoutes): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/environments',
+      request: { query: z.object(pagingQuery(timeKey)) },
+      responses: repliesList(environmentSchema),
+    }),
+    async (c) => {
+      const { cursor, limit } = c.req.valid('query')
+      const rows = await listEnvironments(c.var.db, cursor, limit + 1)
+      const page = pageOf(rows, limit, (row) => [row.createdAtMs, row.id])
+      return c.json({ items: await shown(c, page.rows), nextCursor: page.nextCursor })
+    },
+  )
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: '/environments',
+      request: { body: jsonBody(environmentBody) },
+      responses: replies(201, 'Made', environmentSchema.extend(published)),
+    }),
+    async (c) => {
+      const { name, uuid } = c.req.valid('json')
+      return createEnvironment(c, { name, id: uuid ?? crypto.randomUUID() })
+    },
+  )
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/environments/{env}',
+      request: { params: inEnvironment },
+      responses: replies(200, 'The environment', environmentSchema),
+    }),
+    async (c) => c.json((await shown(c, [c.var.environment]))[0]),
+  )
+}
+
+async function createEnvironment(
+  c: OperatorContext,
+  environment: { id: string; name: string },
+): Promise<Response> {
+  const note = changeNote(c, 'environment.create', environment.id, { name: environment.name })
+  try {
+    const { row, revision } = await insertEnvironment(c.var.db, note, environment)
+    const [inDirectory, compiled] = await Promise.all([
+      publishDirectory(c.env, revision),
+      publishEnvironment(c.env, row.id, row.revision),
+    ])
+    const [body] = await shown(c, [row])
+    return c.json({ ...body, live: inDirectory && compiled }, 201)
+  } catch (error) {
+    if (isUniqueViolation(error, 'environments.name')) return conflict('/name', 'is taken')
+    if (isUniqueViolation(error, 'environments.id')) return conflict('/uuid', 'is taken')
+    throw error
+  }
+}
+
+async function shown(c: OperatorContext, rows: readonly EnvironmentRow[]) {
+  const counts = await countNodes(
+    c.var.db,
+    rows.map(({ id }) => id),
+  )
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    createdAt: rfc3339(row.createdAtMs),
+    revision: row.revision,
+    nodeCount: counts.get(row.id) ?? 0,
+  }))
+}

@@ -1,0 +1,13 @@
+/** Names that operators give to things, for people to read. */
+
+import { z } from '@hono/zod-openapi'
+
+const MAX_NAME_CHARACTERS = 200
+
+/** Not blank, no control characters (they end up in audit rows and terminals). */
+export const displayName = z
+  .string()
+  .trim()
+  .min(1, 'must not be blank')
+  .max(MAX_NAME_CHARACTERS, `is longer than ${MAX_NAME_CHARACTERS} characters`)
+  .refine((name) => !/\p{Cc}/u.test(name), 'has control characters')

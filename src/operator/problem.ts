@@ -1,0 +1,52 @@
+/** Errors as RFC 9457 problems: the only place that makes an operator's error reply. */
+
+/** A fault in a request: a JSON pointer into the body (RFC 6901), or the name of a query parameter. */
+export interface Fault {
+  pointer: string
+  detail: string
+}
+
+const TITLES = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  404: 'Not Found',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  422: 'Unprocessable Content',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+} as const
+export type ProblemStatus = keyof typeof TITLES
+
+/** An `application/problem+json` reply. `detail` is shown: never put SQL, parameters or an error's message into it. */
+export function problem(
+  status: ProblemStatus,
+  detail: string,
+  errors: readonly Fault[] = [],
+  headers: Record<string, string> = {},
+): Response {
+  const body = { type: 'about:blank', title: TITLES[status], status, detail, errors }
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
+  })
+}
+
+/** A value breaks a rule. */
+export function unprocessable(...errors: readonly Fault[]): Response {
+  return problem(422, errors.map(({ detail }) => detail).join('; '), errors)
+}
+
+/** There is no such thing here; what another environment has is not here. */
+export function notFound(what: string): Response {
+  return problem(404, `There is no such ${what}.`)
+}
+
+export function conflict(pointer: string, detail: string): Response {
+  return problem(409, detail, [{ pointer, detail }])
+}
+
+/** A JSON pointer of names and indexes. */
+export function pointerOf(path: readonly PropertyKey[]): string {
+  return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
