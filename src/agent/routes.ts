@@ -122,7 +122,7 @@ async function serve(
 function noted(c: HonoContext, outcome: AgentOutcome, error?: unknown): AgentOutcome {
   if (outcome.kind === 'retry' || error !== undefined) {
     const { reason } = outcome as Extract<AgentOutcome, { kind: 'retry' }>
-    const detail = error === undefined ? undefined : String(error)
+    const detail = error instanceof Error ? error.message : undefined
     console.warn(JSON.stringify({ event: 'agent-retry', path: c.req.path, reason, detail }))
   }
   return outcome

@@ -1,5 +1,229 @@
+/**
+ * The AnswerShard object: every query's answers of one share of an environment's nodes, named
+ * `<environment>/<shards>/<index>`. One call for each read, one for each write, one commit for each POST, whatever
+ * the number of queries (design 3). It must not know of agents' wire or of HTTP.
+ */
+
 import { DurableObject } from 'cloudflare:workers'
+import { failRequestedCarve, linkCarve } from '../db/carve-links.ts'
+import { NodeSet } from '../fleet/node-set.ts'
+import { decideOffer, type OfferPolicy } from '../fleet/offer.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { applySchema } from '../lib/object-schema.ts'
+import { shardOf } from '../snapshot/remaining.ts'
+import type { AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
+import * as limits from './constants.ts'
+import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
+
+const OFFER_POLICY: OfferPolicy = {
+  againAfterMs: limits.OFFER_AGAIN_AFTER_MS,
+  sameWithinMs: limits.SAME_OFFER_WITHIN_MS,
+  maxOffers: limits.MAX_OFFERS,
+}
+/** How soon what D1 or the environment did not take is tried again. */
+const TRY_AGAIN_AFTER_MS = 5_000
+/** Carve links that one alarm brings to D1. */
+const LINKS_PER_ALARM = 200
 
 export class AnswerShard extends DurableObject<Env> {
-  erase(_number: number): void {}
+  readonly #store: ShardStore
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    applySchema(ctx.storage, SHARD_SCHEMA)
+    this.#store = new ShardStore(ctx.storage.sql)
+  }
+
+  /**
+   * What a node is to run now, of the queries that the edge believes it is a target of. The shard decides: answered
+   * ones are left out, unanswered ones are offered again after a while. Throws when a query is new here and the
+   * environment's object does not answer.
+   */
+  async read(ordinal: number, open: readonly number[]): Promise<{ number: number; sql: string }[]> {
+    await this.#learn(open)
+    const nowMs = Date.now()
+    const offered: { number: number; sql: string }[] = []
+    let sqlBytes = 0
+    for (const number of open) {
+      const query = this.#store.query(number)
+      if (query === null || query.expiresAtMs <= nowMs || this.#store.hasAnswer(number, ordinal)) continue
+      if (!NodeSet.fromBytes(query.targets).has(ordinal)) continue
+      const decision = decideOffer(this.#store.offer(number, ordinal), OFFER_POLICY, nowMs)
+      if (decision === 'wait' || decision === 'given-up') continue
+      sqlBytes += query.sql.length
+      if (offered.length > 0 && sqlBytes > limits.MAX_OFFERED_SQL_BYTES) break
+      if (decision !== 'same') this.#store.noteOffer(number, ordinal, nowMs)
+      offered.push({ number, sql: query.sql })
+    }
+    return offered
+  }
+
+  /**
+   * Keeps a node's answers, the first for each query. Returns after they are durable. An unknown number is one that
+   * was erased, or closed before this shard ever heard of it. Throws when that cannot be told.
+   */
+  async write(node: { ordinal: number; nodeId: string }, answers: readonly NewAnswer[]): Promise<WriteTally> {
+    await this.#learn(answers.map(({ number }) => number))
+    const nowMs = Date.now()
+    const tally: WriteTally = { stored: 0, duplicate: 0, unknown: 0 }
+    let dueInMs = limits.REPORT_EVERY_MS
+    for (const answer of answers) {
+      const query = this.#store.query(answer.number)
+      if (query === null) tally.unknown += 1
+      else if (this.#store.hasAnswer(answer.number, node.ordinal)) tally.duplicate += 1
+      else {
+        this.#store.putAnswer(answer, node, nowMs)
+        this.#store.markChanged(answer.number)
+        if (query.kind === 'carve') this.#noteCarves(answer, node)
+        tally.stored += 1
+        dueInMs = Math.min(dueInMs, this.#reportDueInMs(query, nowMs))
+      }
+    }
+    if (tally.stored > 0) await this.#wakeWithin(dueInMs)
+    return tally
+  }
+
+  /** How many of this shard's nodes answered, and how many of those failed. */
+  counts(number: number): { answered: number; failed: number } {
+    return this.#store.counts(number)
+  }
+
+  /** Answers without their rows, newest first, after a place in that order. */
+  records(number: number, after: AnswerPosition | null, limit: number): AnswerRecord[] {
+    return this.#store.records(number, after, false, limit)
+  }
+
+  /**
+   * Answers with their compressed rows, newest first, from a place on, until `maxRows` rows or `maxBytes` bytes are
+   * together. `complete` says that there are no more.
+   */
+  recordsWithRows(
+    number: number,
+    from: AnswerPosition | null,
+    maxRows: number,
+    maxBytes: number,
+  ): { records: (AnswerRecord & { rows: Bytes | null })[]; complete: boolean } {
+    const records: (AnswerRecord & { rows: Bytes | null })[] = []
+    let rowCount = 0
+    let bytes = 0
+    let place = from
+    for (;;) {
+      const page = this.#store.records(number, place, place === from, 200)
+      for (const record of page) {
+        const rows = this.#store.rows(number, record.ordinal)
+        records.push({ ...record, rows })
+        rowCount += record.rowCount
+        bytes += rows?.length ?? 0
+        if (rowCount >= maxRows || bytes >= maxBytes) return { records, complete: false }
+      }
+      const last = page.at(-1)
+      if (last === undefined || page.length < 200) return { records, complete: true }
+      place = { receivedAtMs: last.receivedAtMs, ordinal: last.ordinal }
+    }
+  }
+
+  /** Forgets a query and its answers for good. Idempotent. */
+  erase(number: number): void {
+    this.#store.erase(number)
+  }
+
+  override async alarm(): Promise<void> {
+    try {
+      await this.#linkCarves()
+      await this.#report()
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'answer-shard-alarm', error: String(error) }))
+      await this.ctx.storage.setAlarm(Date.now() + TRY_AGAIN_AFTER_MS)
+      return
+    }
+    if (this.#store.changedNumbers().length > 0)
+      await this.ctx.storage.setAlarm(Date.now() + limits.REPORT_EVERY_MS)
+  }
+
+  get #place(): { environmentId: string; shards: number; shard: number } {
+    const [environmentId, shards, shard] = (this.ctx.id.name ?? '').split('/')
+    if (environmentId === undefined || shard === undefined) throw new Error('the object is addressed by name')
+    return { environmentId, shards: Number(shards), shard: Number(shard) }
+  }
+
+  #environment() {
+    return this.env.ENVIRONMENT.getByName(this.#place.environmentId)
+  }
+
+  /** Asks the environment for definitions of queries that are new here. */
+  async #learn(numbers: readonly number[]): Promise<void> {
+    const unknown = numbers.filter(
+      (number) => this.#store.query(number) === null && !this.#store.isErased(number),
+    )
+    if (unknown.length === 0) return
+    const { shards, shard } = this.#place
+    for (const query of await this.#environment().definitions(unknown)) {
+      if (this.#store.isErased(query.number)) continue
+      const targets = NodeSet.fromBytes(query.targets).filter((ordinal) => shardOf(ordinal, shards) === shard)
+      this.#store.putQuery({ ...query, targets: targets.toBytes() })
+    }
+  }
+
+  #remaining(query: ShardQuery): NodeSet {
+    const remaining = NodeSet.fromBytes(query.targets)
+    for (const ordinal of this.#store.answeredOrdinals(query.number)) remaining.delete(ordinal)
+    return remaining
+  }
+
+  #reportDueInMs(query: ShardQuery, nowMs: number): number {
+    const targets = NodeSet.fromBytes(query.targets).size
+    if (this.#store.counts(query.number).answered >= targets) return limits.REPORT_LAST_AFTER_MS
+    if (query.kind === 'carve') return limits.REPORT_LAST_AFTER_MS
+    return Math.max(limits.REPORT_LAST_AFTER_MS, query.reportedAtMs + limits.REPORT_EVERY_MS - nowMs)
+  }
+
+  async #report(): Promise<void> {
+    const nowMs = Date.now()
+    const changed = this.#store.changedNumbers()
+    const reports = changed.flatMap((number) => {
+      const query = this.#store.query(number)
+      return query === null ? [] : [{ number, bits: this.#remaining(query).toBytes() }]
+    })
+    if (reports.length === 0) return
+    // Marked first: an answer that comes while the report is under way marks its query again.
+    for (const number of changed) this.#store.markReported(number, nowMs)
+    try {
+      await this.#environment().reportRemaining(this.#place.shard, reports)
+    } catch (error) {
+      for (const number of changed) this.#store.markChanged(number)
+      throw error
+    }
+  }
+
+  #noteCarves(answer: NewAnswer, node: { ordinal: number; nodeId: string }): void {
+    const { number, carves } = answer
+    const message =
+      answer.message === '' ? 'the agent found nothing to carve, or its carver is off' : answer.message
+    this.#store.putCarveLink({ number, ...node, carves, message })
+  }
+
+  /** Tells D1 which carve belongs to which request; level-triggered, so a failure is only a delay. */
+  async #linkCarves(): Promise<void> {
+    const { environmentId } = this.#place
+    for (const link of this.#store.carveLinks(LINKS_PER_ALARM)) {
+      const query = this.#store.query(link.number)
+      const nowMs = Date.now()
+      if (query !== null) {
+        const request = { environmentId, nodeId: link.nodeId, queryId: query.id }
+        if (link.carves.length === 0) {
+          await failRequestedCarve(this.env.DB, { ...request, message: link.message }, nowMs)
+        }
+        for (const carve of link.carves) await linkCarve(this.env.DB, { ...request, ...carve }, nowMs)
+      }
+      this.#store.dropCarveLink(link.number, link.ordinal)
+    }
+    if (this.#store.carveLinks(1).length > 0) await this.#wakeWithin(0)
+  }
+
+  async #wakeWithin(ms: number): Promise<void> {
+    const due = Date.now() + ms
+    const armed = await this.ctx.storage.getAlarm()
+    if (armed === null || armed > due || armed < Date.now() - TRY_AGAIN_AFTER_MS)
+      await this.ctx.storage.setAlarm(due)
+  }
 }

@@ -107,7 +107,7 @@ function freshOptions<T>(
   return {
     load: (withinMs) => request.deadline.run(load(request.deadline), withinMs),
     mayReplace,
-    waitUntil: request.waitUntil,
+    waitUntil: (work) => request.waitUntil(work),
     nowMs: Date.now(),
     withinMs: request.deadline.remainingMs(),
   }

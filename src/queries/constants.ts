@@ -1,0 +1,22 @@
+/** Limits of distributed queries. */
+
+/** Rows of one answer, as JSON: what does not fit is left out and the answer is flagged (design 4). */
+export const MAX_ANSWER_BYTES = 4 * 1_024 * 1_024
+/** Rows of all answers of one POST: an isolate has 128 MB, and an RPC message may have 32 MiB. */
+export const MAX_ANSWERS_BYTES_PER_POST = 24 * 1_024 * 1_024
+/** A Durable Object's row may have 2 MB (Cloudflare limits). */
+export const ANSWER_CHUNK_BYTES = 1_024 * 1_024
+/** Longest message and statistics of an answer that are kept. */
+export const MAX_MESSAGE_CHARACTERS = 4_096
+/** SQL in one reply; agents take 8 MiB (spec 1.4). The rest is offered the next time. */
+export const MAX_OFFERED_SQL_BYTES = 1_024 * 1_024
+/** An unanswered query is offered again after this: agents lose work when they crash (spec 5.1). */
+export const OFFER_AGAIN_AFTER_MS = 30_000
+/** Two reads within this time are one request that came twice (spec 1.3): they get the same. */
+export const SAME_OFFER_WITHIN_MS = 2_000
+/** After so many offers a query is not pressed on a node any more: it may be what crashes it. */
+export const MAX_OFFERS = 10
+/** Remaining sets are reported to the environment at most this often (design 4). */
+export const REPORT_EVERY_MS = 30_000
+/** When nobody remains, the report follows almost at once, so that a query completes. */
+export const REPORT_LAST_AFTER_MS = 250

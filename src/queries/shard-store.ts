@@ -1,0 +1,248 @@
+/** The SQLite of one AnswerShard: named statements with typed rows, nothing else. */
+
+import { concatBytes, type Bytes } from '../lib/bytes.ts'
+import type { Offer } from '../fleet/offer.ts'
+import type { QueryDefinition } from '../snapshot/compile.ts'
+import type { AnswerPosition, AnswerRecord, NewAnswer } from './answer.ts'
+import { ANSWER_CHUNK_BYTES } from './constants.ts'
+
+export const SHARD_SCHEMA = [
+  `CREATE TABLE queries (number INTEGER PRIMARY KEY, definition TEXT NOT NULL, targets BLOB NOT NULL,
+     reported_at_ms INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL DEFAULT 0);
+   CREATE TABLE offers (number INTEGER NOT NULL, ordinal INTEGER NOT NULL, tries INTEGER NOT NULL,
+     last_offered_at_ms INTEGER NOT NULL, PRIMARY KEY (number, ordinal)) WITHOUT ROWID;
+   CREATE TABLE answers (number INTEGER NOT NULL, ordinal INTEGER NOT NULL, node_id TEXT NOT NULL,
+     received_at_ms INTEGER NOT NULL, status INTEGER NOT NULL, message TEXT NOT NULL, stats TEXT NOT NULL,
+     row_count INTEGER NOT NULL, truncated INTEGER NOT NULL, data BLOB, PRIMARY KEY (number, ordinal)) WITHOUT ROWID;
+   CREATE INDEX answers_by_time ON answers (number, received_at_ms, ordinal, status);
+   CREATE TABLE answer_chunks (number INTEGER NOT NULL, ordinal INTEGER NOT NULL, chunk INTEGER NOT NULL,
+     data BLOB NOT NULL, PRIMARY KEY (number, ordinal, chunk)) WITHOUT ROWID;
+   CREATE TABLE carve_links (number INTEGER NOT NULL, ordinal INTEGER NOT NULL, node_id TEXT NOT NULL,
+     carves TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (number, ordinal)) WITHOUT ROWID;
+   CREATE TABLE erased (number INTEGER PRIMARY KEY);`,
+]
+
+/** A query as a shard knows it: the targets are those of this shard only. */
+export interface ShardQuery extends QueryDefinition {
+  reportedAtMs: number
+  changed: boolean
+}
+
+export interface CarveLink {
+  number: number
+  ordinal: number
+  nodeId: string
+  carves: { carveId: string; path: string }[]
+  message: string
+}
+
+interface RecordRow extends Record<string, SqlStorageValue> {
+  ordinal: number
+  nodeId: string
+  receivedAtMs: number
+  status: number
+  message: string
+  stats: string
+  rowCount: number
+  truncated: number
+}
+
+export class ShardStore {
+  readonly #sql: SqlStorage
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql
+  }
+
+  query(number: number): ShardQuery | null {
+    const [row] = this.#sql
+      .exec<{ definition: string; targets: ArrayBuffer; reported_at_ms: number; changed: number }>(
+        'SELECT definition, targets, reported_at_ms, changed FROM queries WHERE number = ?',
+        number,
+      )
+      .toArray()
+    if (row === undefined) return null
+    return {
+      ...(JSON.parse(row.definition) as Omit<QueryDefinition, 'targets'>),
+      targets: new Uint8Array(row.targets),
+      reportedAtMs: row.reported_at_ms,
+      changed: row.changed === 1,
+    }
+  }
+
+  putQuery({ targets, ...definition }: QueryDefinition): void {
+    this.#sql.exec(
+      'INSERT OR IGNORE INTO queries (number, definition, targets) VALUES (?, ?, ?)',
+      definition.number,
+      JSON.stringify(definition),
+      targets,
+    )
+  }
+
+  /** Numbers of the queries whose remaining set changed since it was reported. */
+  changedNumbers(): number[] {
+    const rows = this.#sql.exec<{ number: number }>('SELECT number FROM queries WHERE changed = 1').toArray()
+    return rows.map(({ number }) => number)
+  }
+
+  markChanged(number: number): void {
+    this.#sql.exec('UPDATE queries SET changed = 1 WHERE number = ?', number)
+  }
+
+  markReported(number: number, atMs: number): void {
+    this.#sql.exec('UPDATE queries SET changed = 0, reported_at_ms = ? WHERE number = ?', atMs, number)
+  }
+
+  offer(number: number, ordinal: number): Offer | null {
+    const [row] = this.#sql
+      .exec<{ tries: number; last_offered_at_ms: number }>(
+        'SELECT tries, last_offered_at_ms FROM offers WHERE number = ? AND ordinal = ?',
+        number,
+        ordinal,
+      )
+      .toArray()
+    return row === undefined ? null : { tries: row.tries, lastOfferedAtMs: row.last_offered_at_ms }
+  }
+
+  noteOffer(number: number, ordinal: number, nowMs: number): void {
+    this.#sql.exec(
+      `INSERT INTO offers (number, ordinal, tries, last_offered_at_ms) VALUES (?1, ?2, 1, ?3)
+       ON CONFLICT (number, ordinal) DO UPDATE SET tries = tries + 1, last_offered_at_ms = ?3`,
+      number,
+      ordinal,
+      nowMs,
+    )
+  }
+
+  hasAnswer(number: number, ordinal: number): boolean {
+    const found = this.#sql.exec('SELECT 1 FROM answers WHERE number = ? AND ordinal = ?', number, ordinal)
+    return found.toArray().length > 0
+  }
+
+  putAnswer(answer: NewAnswer, node: { ordinal: number; nodeId: string }, nowMs: number): void {
+    const { number, rows } = answer
+    const [first = null, ...rest] = rows === null ? [] : chunksOf(rows)
+    this.#sql.exec(
+      `INSERT INTO answers (number, ordinal, node_id, received_at_ms, status, message, stats, row_count, truncated, data)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      number,
+      node.ordinal,
+      node.nodeId,
+      nowMs,
+      answer.status,
+      answer.message,
+      answer.stats,
+      answer.rowCount,
+      answer.truncated ? 1 : 0,
+      first,
+    )
+    for (const [index, data] of rest.entries()) {
+      this.#sql.exec(
+        'INSERT INTO answer_chunks (number, ordinal, chunk, data) VALUES (?, ?, ?, ?)',
+        number,
+        node.ordinal,
+        index + 1,
+        data,
+      )
+    }
+    this.#sql.exec('DELETE FROM offers WHERE number = ? AND ordinal = ?', number, node.ordinal)
+  }
+
+  answeredOrdinals(number: number): number[] {
+    const rows = this.#sql
+      .exec<{ ordinal: number }>('SELECT ordinal FROM answers WHERE number = ?', number)
+      .toArray()
+    return rows.map(({ ordinal }) => ordinal)
+  }
+
+  counts(number: number): { answered: number; failed: number } {
+    return this.#sql
+      .exec<{ answered: number; failed: number }>(
+        `SELECT COUNT(*) AS answered, COUNT(CASE WHEN status <> 0 THEN 1 END) AS failed
+         FROM answers WHERE number = ?`,
+        number,
+      )
+      .one()
+  }
+
+  /** Records of a query, newest first, from a place in that order on (`including` it or not). */
+  records(number: number, from: AnswerPosition | null, including: boolean, limit: number): AnswerRecord[] {
+    const place = from ?? { receivedAtMs: Number.MAX_SAFE_INTEGER, ordinal: Number.MAX_SAFE_INTEGER }
+    return this.#sql
+      .exec<RecordRow>(
+        `SELECT ordinal, node_id AS nodeId, received_at_ms AS receivedAtMs, status, message, stats,
+           row_count AS rowCount, truncated FROM answers
+         WHERE number = ?1 AND (received_at_ms, ordinal) ${including ? '<=' : '<'} (?2, ?3)
+         ORDER BY received_at_ms DESC, ordinal DESC LIMIT ?4`,
+        number,
+        place.receivedAtMs,
+        place.ordinal,
+        limit,
+      )
+      .toArray()
+      .map((row) => ({ ...row, truncated: row.truncated === 1 }))
+  }
+
+  /** The compressed rows of an answer; null where it has none. */
+  rows(number: number, ordinal: number): Bytes | null {
+    const [first] = this.#sql
+      .exec<{ data: ArrayBuffer | null }>(
+        'SELECT data FROM answers WHERE number = ? AND ordinal = ?',
+        number,
+        ordinal,
+      )
+      .toArray()
+    if (first === undefined || first.data === null) return null
+    const rest = this.#sql
+      .exec<{ data: ArrayBuffer }>(
+        'SELECT data FROM answer_chunks WHERE number = ? AND ordinal = ? ORDER BY chunk',
+        number,
+        ordinal,
+      )
+      .toArray()
+    return concatBytes([first.data, ...rest.map(({ data }) => data)].map((data) => new Uint8Array(data)))
+  }
+
+  putCarveLink(link: CarveLink): void {
+    this.#sql.exec(
+      'INSERT OR REPLACE INTO carve_links (number, ordinal, node_id, carves, message) VALUES (?, ?, ?, ?, ?)',
+      link.number,
+      link.ordinal,
+      link.nodeId,
+      JSON.stringify(link.carves),
+      link.message,
+    )
+  }
+
+  carveLinks(limit: number): CarveLink[] {
+    return this.#sql
+      .exec<{ number: number; ordinal: number; nodeId: string; carves: string; message: string }>(
+        'SELECT number, ordinal, node_id AS nodeId, carves, message FROM carve_links LIMIT ?',
+        limit,
+      )
+      .toArray()
+      .map((row) => ({ ...row, carves: JSON.parse(row.carves) as CarveLink['carves'] }))
+  }
+
+  dropCarveLink(number: number, ordinal: number): void {
+    this.#sql.exec('DELETE FROM carve_links WHERE number = ? AND ordinal = ?', number, ordinal)
+  }
+
+  isErased(number: number): boolean {
+    return this.#sql.exec('SELECT 1 FROM erased WHERE number = ?', number).toArray().length > 0
+  }
+
+  erase(number: number): void {
+    for (const table of ['queries', 'offers', 'answers', 'answer_chunks', 'carve_links']) {
+      this.#sql.exec(`DELETE FROM ${table} WHERE number = ?`, number)
+    }
+    this.#sql.exec('INSERT OR IGNORE INTO erased (number) VALUES (?)', number)
+  }
+}
+
+function chunksOf(bytes: Bytes): Bytes[] {
+  const chunks: Bytes[] = []
+  for (let at = 0; at < bytes.length; at += ANSWER_CHUNK_BYTES)
+    chunks.push(bytes.slice(at, at + ANSWER_CHUNK_BYTES))
+  return chunks
+}
