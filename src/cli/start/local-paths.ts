@@ -1,0 +1,22 @@
+/** Where `npm start` keeps what belongs to this machine (`.local/`, git-ignored). */
+
+import { join } from 'node:path'
+
+/** The folder of package.json. */
+export const ROOT = join(import.meta.dirname, '..', '..', '..')
+
+export const LOCAL = join(ROOT, '.local')
+
+export const LOCAL_FILES = {
+  certificate: join(LOCAL, 'server.pem'),
+  certificateKey: join(LOCAL, 'server-key.pem'),
+  enrollSecret: join(LOCAL, 'enroll_secret'),
+  operatorToken: join(LOCAL, 'operator-token'),
+  secrets: join(LOCAL, 'secrets.env'),
+  flagfile: join(LOCAL, 'osquery.flags'),
+  /** Which processes the running server consists of. */
+  run: join(LOCAL, 'run.json'),
+} as const
+
+/** wrangler's own default, named because the preparation step and the server must agree on it. */
+export const STATE = join(ROOT, '.wrangler', 'state')
