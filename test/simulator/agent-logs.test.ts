@@ -73,11 +73,16 @@ describe('logs', () => {
     expect(Object.keys(lastSent('/log')?.body ?? {})).toEqual(['node_key', 'log_type', 'data'])
   })
 
-  it('that are too long are never sent', async () => {
+  it('that are too long are never sent, and go with the batch that they held up', async () => {
     const agent = await enrolledAgent({ flags: { logger_tls_max_linesize: '500' } })
     agent.logSnapshot('test', [{ a: 'x'.repeat(600) }])
+    agent.logSnapshot('test', [{ a: 'short' }])
     await agent.flushLogs()
-    expect(sent('/log')[0]?.body).toMatchObject({ log_type: 'result', data: [] })
+    expect(sent('/log')[0]?.body).toMatchObject({
+      log_type: 'result',
+      data: [{ snapshot: [{ a: 'short' }] }],
+    })
+    expect(agent.bufferedLines.filter((line) => line.kind === 'result')).toEqual([])
     expect(agent.counters.lines.dropped).toBe(1)
   })
 })
