@@ -82,7 +82,9 @@ export function createParts(options: AgentOptions): AgentParts {
     sql,
     carveRows: () => carver.rowsFor(sql),
   })
-  const engine = new SqlEngine(PLATFORM_TABLES[identity.host.platform], tableContext)
+  const engine = new SqlEngine(PLATFORM_TABLES[identity.host.platform], tableContext, (paths) =>
+    carver.ask(paths),
+  )
   const runSql = (sql: string) => {
     const result = engine.query(sql)
     carver.settle(result.ok)

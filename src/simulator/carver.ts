@@ -51,6 +51,11 @@ export class Carver {
     return [...this.#records.map((record) => toRow(record, 0)), ...asked]
   }
 
+  /** Notes the paths that the running query hands to `carve(path)`. */
+  ask(paths: readonly string[]): void {
+    if (paths.length > 0) this.#asked = this.#newRecord(paths)
+  }
+
   /** Ends a query: what it asked for is scheduled if it ran, forgotten if it was refused. */
   settle(hasRun: boolean): void {
     if (this.#asked && hasRun) this.#admit(this.#asked)

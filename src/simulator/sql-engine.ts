@@ -6,7 +6,7 @@ import type { SQLOutputValue, StatementSync } from 'node:sqlite'
 import { DatabaseSync, constants } from 'node:sqlite'
 import type { Result } from '../lib/result.ts'
 import { fail, ok } from '../lib/result.ts'
-import { registerFunctions } from './sql-functions.ts'
+import { registerCarve, registerFunctions } from './sql-functions.ts'
 import type { ResultRow, SqlValue, TableContext, TableDefinition, TableSet } from './sql-types.ts'
 
 const READING = new Set([
@@ -22,13 +22,20 @@ export class SqlEngine {
   readonly #tables: TableSet
   readonly #contextFor: (sql: string) => TableContext
   readonly #loaded = new Set<string>()
+  readonly #onCarve: (paths: readonly string[]) => void
   #database: DatabaseSync | undefined
   #views: Readonly<Record<string, string>> = {}
   #mayWrite = false
 
-  constructor(tables: TableSet, contextFor: (sql: string) => TableContext) {
+  /** `onCarve` is told the paths that a query hands to the aggregate function `carve(path)`. */
+  constructor(
+    tables: TableSet,
+    contextFor: (sql: string) => TableContext,
+    onCarve: (paths: readonly string[]) => void,
+  ) {
     this.#tables = tables
     this.#contextFor = contextFor
+    this.#onCarve = onCarve
   }
 
   /** Rows of the first statement, or SQLite's message (`no such table: foo`) as osquery reports it. */
@@ -62,6 +69,7 @@ export class SqlEngine {
     if (this.#database) return this.#database
     const database = new DatabaseSync(':memory:', { enableDoubleQuotedStringLiterals: true })
     registerFunctions(database)
+    registerCarve(database, this.#onCarve)
     database.setAuthorizer((action, subject) => {
       if (this.#mayWrite || READING.has(action)) return constants.SQLITE_OK
       const isReadingPragma = action === constants.SQLITE_PRAGMA && READING_PRAGMAS.has(String(subject))

@@ -36,6 +36,19 @@ export function registerFunctions(database: DatabaseSync): void {
   )
 }
 
+/** Registers the aggregate `carve(path)`. Its text is cut to 13 characters by osquery, so that no GUID is shown. */
+export function registerCarve(database: DatabaseSync, onCarve: (paths: readonly string[]) => void): void {
+  // SQLite's types allow no array to accumulate in; NUL cannot occur in a path.
+  database.aggregate<string>('carve', {
+    start: '',
+    step: (paths, value) => `${text(paths)}${text(value)}\0`,
+    result: (paths) => {
+      onCarve(text(paths).split('\0').slice(0, -1))
+      return 'Carve Started'
+    },
+  })
+}
+
 /** Compares dotted versions number by number: negative, 0 or positive. */
 export function compareVersions(left: string, right: string): number {
   const numbers = (version: string) => version.split('.').map((piece) => Number.parseInt(piece, 10) || 0)

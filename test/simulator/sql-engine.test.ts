@@ -128,6 +128,13 @@ describe('tables of the real file system', () => {
     ])
   })
 
+  it('schedule a carve of what is handed to carve(path)', () => {
+    const machine = agentOn('linux')
+    const sql = `SELECT carve(path) AS told FROM file WHERE path LIKE '${folder}/%.txt'`
+    expect(rows(machine, sql)).toEqual([{ told: 'Carve Started' }])
+    expect(machine.carves).toMatchObject([{ paths: [`${folder}/a.txt`, `${folder}/b.txt`] }])
+  })
+
   it('schedule no carve for wrong SQL, or when nothing matches', () => {
     const machine = agentOn('linux')
     machine.runSql(`SELECT nope FROM carves WHERE carve=1 AND path='${folder}/a.txt'`)
