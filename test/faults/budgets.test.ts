@@ -1,0 +1,73 @@
+/** Design section 5: what a request may cost, counted in binding calls. Idle costs nothing. */
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ENROLL_SECRET, startServer, type Reply, type TestServer } from '../support/harness.ts'
+import { configWithEntry } from '../support/derived-config.ts'
+import { openQuery, ordinalOf } from '../support/queries.ts'
+
+let server: TestServer
+let nodeKey: string
+beforeAll(async () => {
+  server = await startServer({ configPath: configWithEntry('test/faults/entry.ts') })
+  nodeKey = await server.enroll('counted')
+  await warmUp()
+})
+afterAll(() => server.close())
+
+/** Two polls of each kind: the head is in memory, presence was flushed. */
+async function warmUp(): Promise<void> {
+  await server.agent('/api/osquery/config', { node_key: nodeKey })
+  await server.agent('/api/osquery/distributed/read', { node_key: nodeKey })
+}
+
+/** Calls of one request, without the head's refresh and presence, which are counted by isolate and time. */
+function callsOf(reply: Reply): Record<string, number> {
+  const calls = JSON.parse(reply.headers.get('x-test-calls') ?? '{}') as Record<string, number>
+  const perIsolate = new Set(['ENVIRONMENT.head', 'ENVIRONMENT.part', 'DIRECTORY.read', 'PRESENCE.flush'])
+  return Object.fromEntries(Object.entries(calls).filter(([call]) => !perIsolate.has(call)))
+}
+
+describe('what a request costs', () => {
+  it('config and an idle distributed read: nothing', async () => {
+    for (const path of ['config', 'distributed/read']) {
+      const reply = await server.agent(`/api/osquery/${path}`, { node_key: nodeKey })
+      expect([path, reply.status, callsOf(reply)]).toEqual([path, 200, {}])
+    }
+  })
+
+  it('a hundred idle polls within T: at most one refresh of the head', async () => {
+    let refreshes = 0
+    for (let i = 0; i < 100; i += 1) {
+      const reply = await server.agent('/api/osquery/distributed/read', { node_key: nodeKey })
+      const calls = JSON.parse(reply.headers.get('x-test-calls') ?? '{}') as Record<string, number>
+      refreshes += calls['ENVIRONMENT.head'] ?? 0
+    }
+    expect(refreshes).toBeLessThanOrEqual(2)
+  })
+
+  it('enroll: one D1 statement', async () => {
+    const body = { enroll_secret: ENROLL_SECRET, host_identifier: 'one-statement' }
+    const reply = await server.agent('/api/osquery/enroll', body)
+    expect(callsOf(reply)).toEqual({ 'DB.first': 1 })
+  })
+
+  it('a refused enroll: no D1 at all', async () => {
+    const reply = await server.agent('/api/osquery/enroll', { enroll_secret: 'wrong', host_identifier: 'x' })
+    expect(Object.keys(callsOf(reply)).filter((call) => call.startsWith('DB'))).toEqual([])
+  })
+
+  it('a read with work and its write: one object call each, for five queries as for one', async () => {
+    const ordinal = await ordinalOf(server, 'counted')
+    for (let i = 0; i < 5; i += 1) await openQuery(server, `SELECT ${i}`, [ordinal])
+    const read = await server.until(async () => {
+      const reply = await server.agent('/api/osquery/distributed/read', { node_key: nodeKey })
+      return Object.keys(reply.json<{ queries?: object }>().queries ?? {}).length === 5 ? reply : null
+    })
+    expect(callsOf(read)).toEqual({ 'ANSWER_SHARD.read': 1 })
+    const ids = Object.keys(read.json<{ queries: object }>().queries)
+    const queries = Object.fromEntries(ids.map((id) => [id, [{ a: '1' }]]))
+    const write = await server.agent('/api/osquery/distributed/write', { queries, node_key: nodeKey })
+    expect(write.text).toBe('{}')
+    expect(callsOf(write)).toEqual({ 'ANSWER_SHARD.write': 1 })
+  })
+})
