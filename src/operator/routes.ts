@@ -13,6 +13,8 @@ import { addEnvironmentRoutes } from './environments.ts'
 import { replyToFailure } from './failure.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
+import { addQueryAnswerRoutes } from './query-answers.ts'
+import { addQueryRoutes } from './queries.ts'
 import { notFound, unprocessable } from './problem.ts'
 import { limitBody } from './request-body.ts'
 import { faultsOf } from './request-faults.ts'
@@ -23,6 +25,8 @@ const ANSWER_WITHIN_MS = 25_000
 /** In the order of the OpenAPI document. */
 const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
+  addQueryRoutes,
+  addQueryAnswerRoutes,
   addOperatorTokenRoutes,
   addOpenApiRoute,
 ]

@@ -1,0 +1,131 @@
+/** Query definitions, of carves too: a carve is asked for by a query of kind `carve`. */
+
+import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
+import type { NodeSet } from '../fleet/node-set.ts'
+import type { Targets } from '../fleet/targeting.ts'
+import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
+import type { EnvironmentRow } from './environments.ts'
+import { environments, queries, queryTargets } from './schema.ts'
+
+export type QueryRow = typeof queries.$inferSelect
+
+export interface NewQuery {
+  id: string
+  kind: QueryRow['kind']
+  sql: string
+  targets: Targets
+  /** What the targets were resolved to; not empty. */
+  nodes: NodeSet
+  expiresAtMs: number
+}
+
+/**
+ * The statements that make a query, for a batch. Its number is the environment's next one, which is never given
+ * again: it travels inside ids on the wire. The second statement returns the row.
+ */
+export function buildQueryInsert(
+  db: ControlDb,
+  environment: Pick<EnvironmentRow, 'id' | 'answerShards'>,
+  query: NewQuery,
+  note: Pick<ChangeNote, 'actor' | 'atMs'>,
+): Statement[] {
+  const environmentId = environment.id
+  const number = sql<number>`(SELECT next_query_number - 1 FROM environments WHERE id = ${environmentId})`
+  return [
+    db
+      .update(environments)
+      .set({ nextQueryNumber: sql`next_query_number + 1` })
+      .where(eq(environments.id, environmentId)),
+    db
+      .insert(queries)
+      .values({
+        id: query.id,
+        environmentId,
+        number,
+        kind: query.kind,
+        sql: query.sql,
+        targets: JSON.stringify(query.targets),
+        shards: environment.answerShards,
+        targeted: query.nodes.size,
+        status: 'open',
+        createdAtMs: note.atMs,
+        expiresAtMs: query.expiresAtMs,
+        createdBy: note.actor,
+      })
+      .returning(),
+    ...query.nodes
+      .chunks()
+      .map(({ chunk, bits }) => db.insert(queryTargets).values({ environmentId, number, chunk, bits })),
+  ]
+}
+
+/** Opens a query, together with other statements if the caller has some; one transaction. */
+export async function insertQuery(
+  db: ControlDb,
+  note: ChangeNote,
+  environment: Pick<EnvironmentRow, 'id' | 'answerShards'>,
+  query: NewQuery,
+  alongside: readonly Statement[] = [],
+): Promise<{ row: QueryRow; revision: number }> {
+  const statements = [...buildQueryInsert(db, environment, query, note), ...alongside]
+  const { revision, results } = await commitChange(db, note, 'environment', statements)
+  const [row] = results[1] as QueryRow[]
+  if (row === undefined) throw new Error('an insert returns its row')
+  return { row, revision }
+}
+
+/** A query that is not erased, of either kind. */
+export async function findQuery(db: ControlDb, environmentId: string, id: string): Promise<QueryRow | null> {
+  const [row] = await db
+    .select()
+    .from(queries)
+    .where(and(eq(queries.environmentId, environmentId), eq(queries.id, id), isNull(queries.erasedAtMs)))
+    .limit(1)
+  return row ?? null
+}
+
+/** Queries that operators wrote, newest first, below a number. */
+export function listQueries(
+  db: ControlDb,
+  environmentId: string,
+  belowNumber: number | null,
+  limit: number,
+): Promise<QueryRow[]> {
+  return db
+    .select()
+    .from(queries)
+    .where(
+      and(
+        eq(queries.environmentId, environmentId),
+        eq(queries.kind, 'query'),
+        isNull(queries.erasedAtMs),
+        belowNumber === null ? undefined : lt(queries.number, belowNumber),
+      ),
+    )
+    .orderBy(desc(queries.number))
+    .limit(limit)
+}
+
+/** Stops an open query; one that ended meanwhile stays as it is. Returns the revision. */
+export async function stopQuery(db: ControlDb, note: ChangeNote, row: QueryRow): Promise<number> {
+  const { revision } = await commitChange(db, note, 'environment', [
+    db
+      .update(queries)
+      .set({ status: 'stopped', closedAtMs: note.atMs })
+      .where(
+        and(eq(queries.environmentId, row.environmentId), eq(queries.id, row.id), eq(queries.status, 'open')),
+      ),
+  ])
+  return revision
+}
+
+/** Marks a query as erased: nobody sees it from now on. The environment's object forgets it when its answers are gone. */
+export async function markQueryErased(db: ControlDb, note: ChangeNote, row: QueryRow): Promise<number> {
+  const { revision } = await commitChange(db, note, 'environment', [
+    db
+      .update(queries)
+      .set({ erasedAtMs: note.atMs })
+      .where(and(eq(queries.environmentId, row.environmentId), eq(queries.id, row.id))),
+  ])
+  return revision
+}

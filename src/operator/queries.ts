@@ -1,0 +1,156 @@
+/** /environments/{env}/queries: live queries. Their answers are in query-answers.ts. */
+
+import { createRoute, z } from '@hono/zod-openapi'
+import { insertQuery, listQueries, markQueryErased, stopQuery, type QueryRow } from '../db/queries.ts'
+import type { Targets } from '../fleet/targeting.ts'
+import { sha256HexOfText, timeOrderedUuid, utf8 } from '../lib/bytes.ts'
+import { environmentChangeNote } from './change-note.ts'
+import type { OperatorContext, OperatorRoutes } from './context.ts'
+import {
+  inEnvironment,
+  inEnvironmentWithId,
+  jsonBody,
+  published,
+  replies,
+  repliesList,
+  repliesNothing,
+} from './describe.ts'
+import { numberKey, pageOf, pagingQuery } from './paging.ts'
+import { deleted, publishEnvironment } from './publish.ts'
+import { eraseAnswers, queryOfPath, querySchema, shownQueries, shownQuery } from './query-view.ts'
+import { nodesOf, targetsSchema, unresolved } from './targets.ts'
+
+/** A distributed read hands out the SQL of all open queries at once: keep each one small. */
+const MAX_SQL_BYTES = 64 * 1_024
+const SHORTEST_LIFE_S = 60
+const LONGEST_LIFE_S = 30 * 86_400
+const DEFAULT_LIFE_S = 86_400
+
+/** How long a query or carve waits for its nodes. */
+export const expiresInSeconds = z
+  .int()
+  .min(SHORTEST_LIFE_S, `is less than ${SHORTEST_LIFE_S}`)
+  .max(LONGEST_LIFE_S, `is more than ${LONGEST_LIFE_S}`)
+  .default(DEFAULT_LIFE_S)
+
+const queryBody = z.strictObject({
+  sql: z
+    .string()
+    .refine((sql) => sql.trim() !== '', 'must not be blank')
+    .refine((sql) => utf8(sql).length <= MAX_SQL_BYTES, `is larger than ${MAX_SQL_BYTES} bytes`)
+    .refine((sql) => !sql.includes('\0'), 'has a NUL'),
+  targets: targetsSchema,
+  expiresInSeconds,
+})
+
+const PATH = '/environments/{env}/queries'
+
+export function addQueryRoutes(routes: OperatorRoutes): void {
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: PATH,
+      request: { params: inEnvironment, body: jsonBody(queryBody) },
+      responses: replies(201, 'Opened', querySchema.extend(published)),
+    }),
+    async (c) => createQuery(c, c.req.valid('json')),
+  )
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: PATH,
+      request: { params: inEnvironment, query: z.object(pagingQuery(numberKey)) },
+      responses: repliesList(querySchema),
+    }),
+    async (c) => {
+      const { cursor, limit } = c.req.valid('query')
+      const rows = await listQueries(c.var.db, c.var.environment.id, cursor?.[0] ?? null, limit + 1)
+      const page = pageOf(rows, limit, (row) => [row.number])
+      return c.json({ items: await shownQueries(c, page.rows), nextCursor: page.nextCursor })
+    },
+  )
+  addOneQueryRoutes(routes)
+}
+
+function addOneQueryRoutes(routes: OperatorRoutes): void {
+  const request = { params: inEnvironmentWithId }
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: `${PATH}/{id}`,
+      request,
+      responses: replies(200, 'The query', querySchema),
+    }),
+    async (c) => {
+      const row = await queryOfPath(c, c.req.valid('param').id)
+      return row instanceof Response ? row : c.json(await shownQuery(c, row))
+    },
+  )
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: `${PATH}/{id}/stop`,
+      request,
+      responses: replies(200, 'Stopped, or ended before', querySchema.extend(published)),
+    }),
+    async (c) => {
+      const row = await queryOfPath(c, c.req.valid('param').id)
+      return row instanceof Response ? row : stop(c, row)
+    },
+  )
+  routes.openapi(
+    createRoute({
+      method: 'delete',
+      path: `${PATH}/{id}`,
+      request,
+      responses: repliesNothing('The query and its results are gone'),
+    }),
+    async (c) => {
+      const row = await queryOfPath(c, c.req.valid('param').id)
+      return row instanceof Response ? row : erase(c, row)
+    },
+  )
+}
+
+async function createQuery(
+  c: OperatorContext,
+  body: { sql: string; targets: Targets; expiresInSeconds: number },
+): Promise<Response> {
+  const { targets } = body
+  const nodes = await nodesOf(c, targets)
+  if (!nodes.ok) return unresolved(nodes.reason)
+  const id = timeOrderedUuid(c.var.nowMs)
+  const note = environmentChangeNote(c, 'query.create', id, {
+    targets,
+    targeted: nodes.value.size,
+    sqlSha256: await sha256HexOfText(body.sql),
+  })
+  const { row, revision } = await insertQuery(c.var.db, note, c.var.environment, {
+    id,
+    kind: 'query',
+    sql: body.sql,
+    targets,
+    nodes: nodes.value,
+    expiresAtMs: c.var.nowMs + body.expiresInSeconds * 1_000,
+  })
+  const live = await publishEnvironment(c.env, row.environmentId, revision)
+  return c.json({ ...(await shownQuery(c, row, { answered: 0, failed: 0 })), revision, live }, 201)
+}
+
+/** Stopping twice, or what has ended, changes nothing and says what is. */
+async function stop(c: OperatorContext, row: QueryRow): Promise<Response> {
+  const before = await shownQuery(c, row)
+  if (before.status !== 'open') return c.json({ ...before, revision: c.var.environment.revision, live: true })
+  const note = environmentChangeNote(c, 'query.stop', row.id)
+  const revision = await stopQuery(c.var.db, note, row)
+  const live = await publishEnvironment(c.env, row.environmentId, revision)
+  return c.json({ ...before, status: 'stopped', revision, live })
+}
+
+async function erase(c: OperatorContext, row: QueryRow): Promise<Response> {
+  const revision = await markQueryErased(c.var.db, environmentChangeNote(c, 'query.delete', row.id), row)
+  // First nobody is offered it any more, then what was answered goes.
+  const live = await publishEnvironment(c.env, row.environmentId, revision)
+  await eraseAnswers(c, row)
+  return deleted(revision, live)
+}

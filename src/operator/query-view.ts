@@ -1,0 +1,88 @@
+/** A query as operators see it: its definition from D1, its counts from its answer shards. */
+
+import { z } from '@hono/zod-openapi'
+import { findQuery, type QueryRow } from '../db/queries.ts'
+import { queryCounts, queryStatus } from '../fleet/query-status.ts'
+import { Deadline } from '../lib/deadline.ts'
+import { rfc3339 } from '../lib/time.ts'
+import { readCounts } from '../queries/read.ts'
+import { answerShardStub } from '../queries/shard-name.ts'
+import type { OperatorContext } from './context.ts'
+import { time } from './describe.ts'
+import { reasonOf } from './failure.ts'
+import { notFound } from './problem.ts'
+
+/** A shard that does not count in this time is an outage. */
+const COUNTS_WITHIN_MS = 2_000
+/** A list asks for the counts of this many queries at once: Workers let six connections wait, objects queue. */
+const COUNTS_AT_ONCE = 8
+/** What could not be erased by then, the environment's object erases later. */
+const ERASE_WITHIN_MS = 3_000
+
+export const querySchema = z
+  .object({
+    id: z.string(),
+    kind: z.enum(['query', 'carve']),
+    sql: z.string(),
+    targets: z.record(z.string(), z.unknown()),
+    status: z.enum(['open', 'complete', 'stopped', 'expired']),
+    createdAt: time,
+    createdBy: z.string(),
+    expiresAt: time,
+    counts: z.object({
+      targeted: z.int(),
+      answered: z.int().openapi({ description: 'Failed ones included' }),
+      failed: z.int(),
+      pending: z.int(),
+    }),
+  })
+  .openapi('Query')
+
+/** The query that the path names inside its environment, or the 404. */
+export async function queryOfPath(c: OperatorContext, id: string): Promise<QueryRow | Response> {
+  return (await findQuery(c.var.db, c.var.environment.id, id)) ?? notFound('query')
+}
+
+/** One query. Throws where its shards do not answer. */
+export async function shownQuery(
+  c: OperatorContext,
+  row: QueryRow,
+  known?: { answered: number; failed: number },
+) {
+  const answers =
+    known ?? (await new Deadline(COUNTS_WITHIN_MS).run(readCounts(c.env, row.environmentId, row)))
+  const counts = queryCounts(row.targeted, answers)
+  return {
+    id: row.id,
+    kind: row.kind,
+    sql: row.sql,
+    targets: JSON.parse(row.targets) as Record<string, unknown>,
+    status: queryStatus(row, counts, c.var.nowMs),
+    createdAt: rfc3339(row.createdAtMs),
+    createdBy: row.createdBy,
+    expiresAt: rfc3339(row.expiresAtMs),
+    counts,
+  }
+}
+
+/** Several, a few at a time. */
+export async function shownQueries(c: OperatorContext, rows: readonly QueryRow[]) {
+  const shown: Awaited<ReturnType<typeof shownQuery>>[] = []
+  for (let start = 0; start < rows.length; start += COUNTS_AT_ONCE) {
+    const some = rows.slice(start, start + COUNTS_AT_ONCE)
+    shown.push(...(await Promise.all(some.map((row) => shownQuery(c, row)))))
+  }
+  return shown
+}
+
+/** Erases a query's answers from its shards now, as far as they answer. */
+export async function eraseAnswers(c: OperatorContext, row: QueryRow): Promise<void> {
+  const shards = Array.from({ length: row.shards }, (_, shard) =>
+    answerShardStub(c.env, row.environmentId, row.shards, shard).erase(row.number),
+  )
+  try {
+    await new Deadline(ERASE_WITHIN_MS).run(Promise.all(shards))
+  } catch (error) {
+    console.warn(JSON.stringify({ event: 'erase-later', reason: reasonOf(error) }))
+  }
+}
