@@ -9,6 +9,12 @@ import type { AgentContext } from './context.ts'
 import { readNodeKey, type NodeIdentity } from './node-key.ts'
 import { nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
 
+/** What admitting a node needs of a request: the log consumer admits without one. */
+export type Admission = Pick<
+  AgentContext,
+  'env' | 'deadline' | 'snapshots' | 'waitUntil' | 'environmentReference'
+>
+
 export interface AuthenticatedNode {
   identity: NodeIdentity
   head: EnvironmentHead
@@ -66,7 +72,7 @@ async function countDisagreement(context: AgentContext, bodyKey: string): Promis
 
 /** Checks a verified identity against the environment's snapshot and against the environment that the URL names. */
 export async function admit(
-  context: AgentContext,
+  context: Admission,
   identity: NodeIdentity,
 ): Promise<Result<AuthenticatedNode, AgentOutcome>> {
   const { environmentId, ordinal } = identity
@@ -83,7 +89,7 @@ export async function admit(
 
 /** A node whose URL names another environment was moved there: it must enroll with that environment's secret. */
 async function namesAnotherEnvironment(
-  context: AgentContext,
+  context: Admission,
   environmentId: string,
 ): Promise<AgentOutcome | null> {
   const reference = context.environmentReference
@@ -94,7 +100,7 @@ async function namesAnotherEnvironment(
 }
 
 /** The id of the environment that a URL segment names; null where there is none, also after a fresh look. */
-export async function environmentNamed(context: AgentContext, reference: string): Promise<string | null> {
+export async function environmentNamed(context: Admission, reference: string): Promise<string | null> {
   const known = environmentIdOf(await context.snapshots.directory(context), reference)
   if (known !== undefined) return known
   return environmentIdOf(await context.snapshots.directoryAfterMiss(context), reference) ?? null

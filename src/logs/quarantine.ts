@@ -8,6 +8,7 @@
 
 import { concatBytes, hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
 
+/** The reasons for a log body; other routes have their own. */
 export type QuarantineReason =
   /** The body is over the limit of its route, as received or inflated. */
   | 'too-large'
@@ -23,7 +24,7 @@ export type QuarantineReason =
 interface QuarantineFacts {
   environmentId: string
   nodeId: string
-  reason: QuarantineReason
+  reason: string
   /** Which endpoint it came to, e.g. `log` or `distributed/write`. */
   route: string
   receivedAtMs: number
@@ -46,8 +47,8 @@ const LAST_MS = 9_999_999_999_999
 const MAX_LISTED = 1_000
 
 /**
- * Puts content aside; resolves when it is durable, throws when R2 fails. Held content is named by its hash, so that
- * the same put twice is one object. Returns its id.
+ * Puts content aside; resolves when it is durable, throws when R2 fails. The same put twice is one object. Returns its
+ * id.
  */
 export async function putQuarantine(env: Env, content: QuarantineFacts & QuarantineContent): Promise<string> {
   const { environmentId, nodeId, reason, route, receivedAtMs } = content
@@ -98,7 +99,8 @@ function prefixOf(environmentId: string): string {
 }
 
 async function nameOf(content: QuarantineFacts & QuarantineContent): Promise<string> {
-  if (!('bytes' in content)) return hexOf(crypto.getRandomValues(new Uint8Array(16)))
   const facts = utf8(`${content.nodeId}\n${content.route}\n${content.reason}\n`)
-  return hexOf((await sha256(concatBytes([facts, content.bytes]))).subarray(0, 16))
+  // A stream passes by only once, so its length stands for it: with its millisecond that is enough.
+  const body = 'bytes' in content ? content.bytes : utf8(String(content.length))
+  return hexOf((await sha256(concatBytes([facts, body]))).subarray(0, 16))
 }

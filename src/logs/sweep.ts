@@ -1,1 +1,35 @@
-export async function sweepInbox(_env: Env): Promise<void> {}
+/** Brings back what was acknowledged but whose message got lost, so that nothing waits in the inbox for ever. */
+
+import { INBOX_PREFIX, originOf } from './inbox.ts'
+import { encodeMessage } from './message.ts'
+
+/** Younger objects are on their way: their message was sent a moment ago, or their upload is still being judged. */
+const LEFT_ALONE_FOR_MS = 20_000
+/** Listings of one sweep; what is beyond waits a minute. R2 lists 1,000 objects at once, fewer with metadata. */
+const MAX_LISTINGS = 20
+/** sendBatch takes 100 messages and 256 KB (Cloudflare Queues limits); ours are about 400 bytes each. */
+const MESSAGES_AT_ONCE = 100
+
+/** Enqueues every object that has been in the inbox for a while. One list call when the inbox is empty. */
+export async function sweepInbox(env: Env): Promise<void> {
+  const uploadedBefore = Date.now() - LEFT_ALONE_FOR_MS
+  let cursor: string | undefined
+  for (let i = 0; i < MAX_LISTINGS; i += 1) {
+    const listed = await env.ARCHIVE.list({
+      prefix: INBOX_PREFIX,
+      include: ['customMetadata'],
+      ...(cursor === undefined ? {} : { cursor }),
+    })
+    const waiting = listed.objects.filter(({ uploaded }) => uploaded.getTime() < uploadedBefore)
+    for (let start = 0; start < waiting.length; start += MESSAGES_AT_ONCE) {
+      await env.LOGS.sendBatch(waiting.slice(start, start + MESSAGES_AT_ONCE).map(pointerTo))
+    }
+    if (!listed.truncated) return
+    ;({ cursor } = listed)
+  }
+}
+
+function pointerTo({ key, customMetadata }: R2Object): MessageSendRequest {
+  const origin = originOf(customMetadata)
+  return { body: encodeMessage({ kind: 'pointer', key, origin }), contentType: 'bytes' }
+}

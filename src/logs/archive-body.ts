@@ -1,0 +1,80 @@
+/** What becomes of one log body: lines for the archive, and what is put aside instead (spec 2.3 and 4, design R5). */
+
+import { concatBytes, utf8, type Bytes } from '../lib/bytes.ts'
+import { MAX_LOG_BODY_BYTES } from '../agent/constants.ts'
+import type { ArchiveWriter } from './archive-writer.ts'
+import { entriesOf, surveyBody, type BodyEntry, type BodySurvey } from './body-survey.ts'
+import type { Delivery } from './delivery.ts'
+import { envelopeOf, EventIds, factsOfResult, type LineFacts } from './line.ts'
+import { putQuarantine, type QuarantineReason } from './quarantine.ts'
+
+const ROUTE = 'log'
+const STATUS: LineFacts = { type: 'status', name: '' }
+const LINE_FEED = utf8('\n')
+
+/** Hands a body's lines to the writer. Throws when R2 fails; taking the same body again later is harmless. */
+export async function archiveBody(
+  env: Env,
+  delivery: Delivery,
+  hostname: string | null,
+  writer: ArchiveWriter,
+): Promise<void> {
+  if (delivery.body.receivedBytes > MAX_LOG_BODY_BYTES) return putAside(env, delivery, 'too-large')
+  const survey = await surveyBody(delivery.body)
+  if (!survey.ok) return putAside(env, delivery, survey.reason)
+  const { logType, data, entries } = survey.value
+  const fault = faultOf(survey.value)
+  if (fault !== null) return putAside(env, delivery, fault)
+  if (data === 'nothing') return
+  const sorted = new EntrySorter(delivery, hostname, logType === 'status', writer)
+  for await (const entry of entries ?? entriesOf(delivery.body)) await sorted.take(entry)
+  if (sorted.tooLarge) await putAside(env, delivery, 'line-too-large')
+  if (sorted.strays.length > 0) await putStrays(env, delivery, sorted.strays)
+}
+
+function faultOf({ logType, data }: BodySurvey): QuarantineReason | null {
+  if (logType !== 'status' && logType !== 'result') {
+    return logType === null && data === 'nothing' ? null : 'unknown-log-type'
+  }
+  return data === 'unexpected' ? 'unexpected-shape' : null
+}
+
+/** Lines to the writer, what is no object to one side. */
+class EntrySorter {
+  readonly strays: Bytes[] = []
+  tooLarge = false
+  readonly #delivery: Delivery
+  readonly #hostname: string | null
+  readonly #isStatus: boolean
+  readonly #writer: ArchiveWriter
+  readonly #ids: EventIds
+
+  constructor(delivery: Delivery, hostname: string | null, isStatus: boolean, writer: ArchiveWriter) {
+    this.#delivery = delivery
+    this.#hostname = hostname
+    this.#isStatus = isStatus
+    this.#writer = writer
+    this.#ids = new EventIds(delivery.origin.nodeId)
+  }
+
+  async take({ index, isObject, bytes }: BodyEntry): Promise<void> {
+    if (bytes === null) this.tooLarge = true
+    else if (!isObject) this.strays.push(bytes.slice())
+    else {
+      const { origin, sourceId } = this.#delivery
+      const facts = this.#isStatus ? STATUS : factsOfResult(bytes)
+      const eventId = await this.#ids.next(facts.type, bytes)
+      const envelope = envelopeOf(origin, this.#hostname, { ...facts, eventId, index }, bytes)
+      await this.#writer.add(sourceId, origin, facts, envelope)
+    }
+  }
+}
+
+async function putAside(env: Env, delivery: Delivery, reason: QuarantineReason): Promise<void> {
+  await putQuarantine(env, { ...delivery.origin, ...(await delivery.body.content()), reason, route: ROUTE })
+}
+
+async function putStrays(env: Env, { origin }: Delivery, strays: readonly Bytes[]): Promise<void> {
+  const bytes = concatBytes(strays.flatMap((stray) => [stray, LINE_FEED]))
+  await putQuarantine(env, { ...origin, bytes, reason: 'not-an-object', route: ROUTE })
+}
