@@ -12,8 +12,12 @@ export const ENVIRONMENT_SCHEMA = [
    CREATE TABLE queries (number INTEGER PRIMARY KEY, definition TEXT NOT NULL, targets BLOB NOT NULL);
    CREATE TABLE remaining (number INTEGER NOT NULL, shard INTEGER NOT NULL, bits BLOB NOT NULL,
      PRIMARY KEY (number, shard)) WITHOUT ROWID;
+   CREATE TABLE carve_targets (number INTEGER PRIMARY KEY, targets BLOB NOT NULL, until_ms INTEGER NOT NULL);
    CREATE TABLE unasked_carves (carve TEXT PRIMARY KEY, day TEXT NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;`,
 ]
+
+/** An agent may begin a carve long after it answered: it was asleep, or other carves came first (spec 6.2). */
+const CARVE_ASKED_FOR_MS = 24 * 3_600_000
 
 /** Parts that no head names any more are kept this long for isolates that still hold the head before. */
 const KEEP_UNUSED_PARTS_MS = 10 * 60_000
@@ -99,7 +103,19 @@ export class EnvironmentStore {
         JSON.stringify(definition),
         targets,
       )
+      if (definition.kind === 'carve') {
+        const untilMs = definition.expiresAtMs + CARVE_ASKED_FOR_MS
+        const insert = 'INSERT OR REPLACE INTO carve_targets (number, targets, until_ms) VALUES (?, ?, ?)'
+        this.#sql.exec(insert, definition.number, targets, untilMs)
+      }
     }
+  }
+
+  /** The targets of carve queries that are open or were not long ago. */
+  carveTargets(nowMs: number): Bytes[] {
+    this.#sql.exec('DELETE FROM carve_targets WHERE until_ms < ?', nowMs)
+    const rows = this.#sql.exec<{ targets: ArrayBuffer }>('SELECT targets FROM carve_targets').toArray()
+    return rows.map(({ targets }) => new Uint8Array(targets))
   }
 
   putRemaining(number: number, shard: number, bits: Bytes): void {

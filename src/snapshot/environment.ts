@@ -6,6 +6,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import { closeQueries, forgetQuery, listErased } from '../db/query-life.ts'
 import { readEnvironmentRows } from '../db/snapshot-rows.ts'
+import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
@@ -81,14 +82,12 @@ export class Environment extends DurableObject<Env> {
   }
 
   /**
-   * Notes the start of a carve that may not have been asked for. True when it may go on: the node is a target of an
-   * open carve query, or the day's quota has room.
+   * Notes the start of a carve that may not have been asked for. True when it may go on: the node is a target of a
+   * carve query that is open or was lately, or the day's quota has room.
    */
   admitCarve(carve: string, ordinal: number, bytes: number): boolean {
-    const asked = this.#store
-      .queries()
-      .some((query) => query.kind === 'carve' && remainingOf({ ...query, shards: 1 }, new Map()).has(ordinal))
-    if (asked) return true
+    const targets = this.#store.carveTargets(Date.now())
+    if (targets.some((bytes) => NodeSet.fromBytes(bytes).has(ordinal))) return true
     const day = new Date().toISOString().slice(0, 10)
     const used = this.#store.noteUnaskedCarve(carve, day, bytes)
     const fits = used.count <= MAX_UNASKED_CARVES_PER_DAY && used.bytes <= MAX_UNASKED_CARVE_BYTES_PER_DAY
