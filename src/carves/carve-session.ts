@@ -1,5 +1,322 @@
+/**
+ * The CarveSession object: one carve of one node, named `<environment>/<node>/<carve tag>`. It keeps what has come and
+ * tells each block once, whatever order and however often it comes. All state is in SQLite, because an idle object is
+ * evicted after 10 s. It must not know of agents' wire or of HTTP.
+ */
+
 import { DurableObject } from 'cloudflare:workers'
+import { syncCarve } from '../db/carve-sync.ts'
+import { blockBytes, blocksOfPart, partCount, partOfBlock, type CarvePlan } from '../fleet/carve-plan.ts'
+import type { Bytes } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
+import { CarveArchive } from './carve-archive.ts'
+import { archiveKey, type CarveClaim } from './claim.ts'
+import * as limits from './constants.ts'
+import { SessionStore, type Duty, type Session } from './session-store.ts'
+
+export type BeginVerdict = 'accepted' | 'refused'
+export type BlockVerdict = 'stored' | 'unknown-session'
+
+/** A session as operators see it. */
+export interface CarveProgress {
+  status: Session['status']
+  message: string | null
+  blocksReceived: number
+  blockCount: number
+  bytes: number
+  sha256: string | null
+}
 
 export class CarveSession extends DurableObject<Env> {
-  erase(_number: number): void {}
+  readonly #store: SessionStore
+  /** Blocks on their way to R2: a second copy waits for the first, because uploading a part again kills its etag. */
+  readonly #uploads = new Map<number, Promise<void>>()
+  #beginning: Promise<string> | null = null
+  #syncing: Promise<void> = Promise.resolve()
+  /** When the alarm goes off; null: not known. */
+  #armedMs: number | null = null
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    this.#store = new SessionStore(ctx.storage)
+  }
+
+  /** Starts the session. The same start again is the same session; another one only before a block has come. */
+  async begin(claim: CarveClaim, carveId: string): Promise<BeginVerdict> {
+    const present = this.#store.session()
+    if (present !== null && !isClaimed(present, claim) && this.#isTouched(present)) return 'refused'
+    if (present === null || !isClaimed(present, claim)) this.#start(claim, carveId, Date.now())
+    await this.#arm()
+    return 'accepted'
+  }
+
+  /** Keeps a block that is gathered with others. Returns when it is durable. */
+  async storeBlock(claim: CarveClaim, blockId: number, bytes: Bytes): Promise<BlockVerdict> {
+    const session = this.#claimed(claim)
+    if (session === null || bytes.length !== blockBytes(claim.plan, blockId)) return 'unknown-session'
+    if (session.status === 'complete' || this.#store.hasBlock(claim.plan, blockId)) return 'stored'
+    const nowMs = Date.now()
+    const isPartFull = this.#store.putBlock(claim.plan, blockId, bytes)
+    this.#noteBlock(session, isPartFull, nowMs)
+    await this.#arm()
+    return 'stored'
+  }
+
+  /** Keeps a block that is a part of its own: streamed to R2. Returns when it is durable. Throws when R2 fails. */
+  async storePart(claim: CarveClaim, blockId: number, stream: ReadableStream): Promise<BlockVerdict> {
+    for (;;) {
+      const session = this.#claimed(claim)
+      const isStored = session?.status === 'complete' || this.#hasBlock(session, blockId)
+      if (session === null || isStored) {
+        await stream.cancel().catch(() => {
+          // The sender may have given up first; nobody wants the rest either way.
+        })
+        return session === null ? 'unknown-session' : 'stored'
+      }
+      const running = this.#uploads.get(blockId)
+      if (running === undefined) return this.#uploadBlock(session, blockId, stream)
+      await running.catch(() => {
+        // It failed its own caller; this copy takes over.
+      })
+    }
+  }
+
+  /** How far the carve is; null where there is none. */
+  async progress(): Promise<CarveProgress | null> {
+    const session = this.#store.session()
+    if (session === null) return null
+    await this.#arm()
+    return this.#progressOf(session)
+  }
+
+  /** Takes the carve away for good: blocks, upload and archive. What is still coming in is refused afterwards. */
+  async erase(): Promise<void> {
+    const session = this.#store.session()
+    await this.#store.forget()
+    this.#armedMs = null
+    // What was being told to D1 must not come after the caller's own change there.
+    await this.#syncing
+    if (session !== null) await this.#archive(session).discard(session.uploadId)
+  }
+
+  override async alarm(): Promise<void> {
+    this.#armedMs = null
+    const session = this.#store.session()
+    if (session === null) return
+    await this.#whenDue('work', () => this.#work())
+    if (isAbandoned(session, Date.now())) await this.#giveUp(session)
+    await this.#whenDue('sync', () => this.#sync())
+    await this.#arm()
+  }
+
+  #start(claim: CarveClaim, carveId: string, nowMs: number): void {
+    const { environmentId, nodeId, carveTag, requestTag, plan } = claim
+    const carve = {
+      rowId: crypto.randomUUID(),
+      environmentId,
+      nodeId,
+      carveId,
+      requestTag,
+      objectKey: archiveKey(environmentId, nodeId, carveTag),
+      plan,
+      createdAtMs: nowMs,
+    }
+    this.#store.start(carve, nowMs + limits.FIRST_SYNC_AFTER_MS)
+    this.#beginning = null
+  }
+
+  /** Whether something has come or is coming in. */
+  #isTouched(session: Session): boolean {
+    return session.status !== 'receiving' || this.#store.blocksReceived() > 0 || this.#uploads.size > 0
+  }
+
+  /** The session that this claim may bring blocks to. */
+  #claimed(claim: CarveClaim): Session | null {
+    const session = this.#store.session()
+    const isOpen = session?.status === 'receiving' || session?.status === 'complete'
+    return session !== null && isOpen && isClaimed(session, claim) ? session : null
+  }
+
+  #hasBlock(session: Session | null, blockId: number): boolean {
+    return session !== null && this.#store.hasBlock(session.carve.plan, blockId)
+  }
+
+  #noteBlock(session: Session, isPartFull: boolean, nowMs: number): void {
+    this.#store.noteBlock(session, nowMs)
+    if (isPartFull) this.#store.wantBy('work', nowMs)
+    this.#store.wantBy('sync', nowMs + limits.SYNC_EVERY_MS)
+  }
+
+  async #uploadBlock(session: Session, blockId: number, stream: ReadableStream): Promise<BlockVerdict> {
+    const { plan } = session.carve
+    const part = partOfBlock(plan, blockId)
+    const { bytes } = blocksOfPart(plan, part)
+    const upload = new Deadline(limits.UPLOAD_WITHIN_MS).run(this.#upload(session, part, stream, bytes))
+    const noted = upload.then((etag) => this.#notePart(session, part, etag))
+    this.#uploads.set(blockId, noted)
+    try {
+      await noted
+    } finally {
+      this.#uploads.delete(blockId)
+    }
+    this.#noteBlock(session, this.#store.uploadedParts().length === partCount(plan), Date.now())
+    await this.#arm()
+    return 'stored'
+  }
+
+  /** Brings one part to R2; returns its etag. */
+  async #upload(session: Session, part: number, stream: ReadableStream, bytes: number): Promise<string> {
+    const { rowId, plan } = session.carve
+    const archive = this.#archive(session)
+    if (partCount(plan) === 1) return archive.putWhole(rowId, stream, bytes)
+    return archive.putPart(await this.#uploadId(session), part, stream, bytes)
+  }
+
+  #notePart(session: Session, part: number, etag: string): void {
+    if (this.#store.session()?.carve.rowId !== session.carve.rowId) throw new SessionGone()
+    this.#store.putPart(session.carve.plan, part, etag)
+  }
+
+  /** The id of the multipart upload, which is begun once. */
+  async #uploadId(session: Session): Promise<string> {
+    const known = this.#store.session()?.uploadId ?? null
+    if (known !== null) return known
+    this.#beginning ??= this.#archive(session).begin(session.carve.rowId)
+    try {
+      const uploadId = await this.#beginning
+      if (this.#store.session()?.carve.rowId !== session.carve.rowId) throw new SessionGone()
+      this.#store.setUploadId(uploadId)
+      return uploadId
+    } finally {
+      this.#beginning = null
+    }
+  }
+
+  /** Runs a duty whose time has come. One that fails is due again, later each time. */
+  async #whenDue(duty: Duty, run: () => Promise<void>): Promise<void> {
+    if (this.#store.session() === null) return
+    const { dueMs, failures } = this.#store.duty(duty)
+    if (dueMs === null || dueMs > Date.now()) return
+    this.#store.takeUp(duty)
+    try {
+      await run()
+      if (failures > 0 && this.#store.session() !== null) this.#store.noteFailures(duty, 0)
+    } catch (error) {
+      console.error(JSON.stringify({ event: `carve-${duty}-failed`, failures, error: String(error) }))
+      if (this.#store.session() === null) return
+      this.#store.noteFailures(duty, failures + 1)
+      const waitMs = Math.min(limits.FIRST_RETRY_AFTER_MS * 2 ** failures, limits.LAST_RETRY_AFTER_MS)
+      this.#store.wantBy(duty, Date.now() + waitMs)
+    }
+  }
+
+  /** Brings gathered parts to R2 and, when every byte is there, completes the archive. */
+  async #work(): Promise<void> {
+    const session = this.#store.session()
+    if (session?.status !== 'receiving') return
+    const { plan } = session.carve
+    for (const part of this.#store.fullParts(plan)) {
+      const { bytes } = blocksOfPart(plan, part)
+      const stream = streamOf(this.#store.partRows(plan, part))
+      this.#notePart(session, part, await this.#upload(session, part, stream, bytes))
+    }
+    if (this.#store.uploadedParts().length === partCount(plan)) await this.#finish(session.carve.rowId)
+  }
+
+  async #finish(rowId: string): Promise<void> {
+    const session = this.#store.session()
+    if (session?.carve.rowId !== rowId) return
+    const archive = this.#archive(session)
+    if (session.uploadId !== null && !session.isAssembled)
+      await archive.complete(rowId, session.uploadId, this.#store.uploadedParts())
+    if (this.#store.session()?.carve.rowId !== rowId) return
+    this.#store.setAssembled()
+    const { sha256, isZstd } = await archive.examine(session.carve.plan.carveSize)
+    if (this.#store.session()?.carve.rowId !== rowId) return
+    this.#store.end('complete', { message: null, sha256, isZstd })
+    this.#store.wantBy('sync', Date.now())
+  }
+
+  /** Ends a session that nobody brings blocks to any more. */
+  async #giveUp(session: Session): Promise<void> {
+    const { blocksReceived, blockCount } = this.#progressOf(session)
+    const isWhole = blocksReceived === blockCount
+    await this.#archive(session).discard(session.uploadId)
+    const message = isWhole
+      ? 'every block came, but the archive could not be put together'
+      : `the agent sent ${blocksReceived} of ${blockCount} blocks and no more`
+    this.#store.end(isWhole ? 'failed' : 'expired', { message, sha256: null, isZstd: false })
+    this.#store.wantBy('sync', Date.now())
+  }
+
+  /** Tells the index in D1. What ended without an archive is forgotten here once D1 knows. */
+  async #sync(): Promise<void> {
+    const session = this.#store.session()
+    if (session === null) return
+    const progress = this.#progressOf(session)
+    const told = syncCarve(this.env.DB, session.carve, progress, session.outcome, Date.now())
+    this.#syncing = told.catch(() => {
+      // The duty's own failure; here only its end matters.
+    })
+    await told
+    if (session.status === 'expired' || session.status === 'failed') await this.#store.forget()
+  }
+
+  #progressOf(session: Session): CarveProgress {
+    const { plan } = session.carve
+    return {
+      status: session.status,
+      message: session.outcome?.message ?? null,
+      blocksReceived: session.status === 'complete' ? plan.blockCount : this.#store.blocksReceived(),
+      blockCount: plan.blockCount,
+      bytes: plan.carveSize,
+      sha256: session.outcome?.sha256 ?? null,
+    }
+  }
+
+  #archive(session: Session): CarveArchive {
+    return new CarveArchive(this.env.CARVES, session.carve.objectKey)
+  }
+
+  /** Wakes up for whatever is due first. */
+  async #arm(): Promise<void> {
+    const session = this.#store.session()
+    if (session === null) return
+    const dues = [this.#store.duty('work').dueMs, this.#store.duty('sync').dueMs]
+    if (session.status === 'receiving') dues.push(session.lastBlockAtMs + limits.ABANDONED_AFTER_MS)
+    const dueMs = Math.min(...dues.filter((due) => due !== null))
+    if (dueMs === Number.POSITIVE_INFINITY) return
+    this.#armedMs ??= await this.ctx.storage.getAlarm()
+    if (this.#armedMs !== null && this.#armedMs <= dueMs) return
+    this.#armedMs = dueMs
+    await this.ctx.storage.setAlarm(dueMs)
+  }
+}
+
+/** Thrown when a session was erased or replaced while something was on its way to R2. */
+class SessionGone extends Error {
+  override readonly name = 'SessionGone'
+}
+
+function isClaimed({ carve }: Session, claim: CarveClaim): boolean {
+  return carve.requestTag === claim.requestTag && samePlan(carve.plan, claim.plan)
+}
+
+function samePlan(a: CarvePlan, b: CarvePlan): boolean {
+  return a.blockSize === b.blockSize && a.blockCount === b.blockCount && a.carveSize === b.carveSize
+}
+
+function isAbandoned({ status, lastBlockAtMs }: Session, nowMs: number): boolean {
+  return status === 'receiving' && nowMs - lastBlockAtMs >= limits.ABANDONED_AFTER_MS
+}
+
+/** A stream that takes from the source as fast as it is read. */
+function streamOf(source: Iterator<Bytes>): ReadableStream<Bytes> {
+  return new ReadableStream<Bytes>({
+    pull(controller) {
+      const next = source.next()
+      if (next.done === true) controller.close()
+      else controller.enqueue(next.value)
+    },
+  })
 }

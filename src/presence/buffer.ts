@@ -26,7 +26,12 @@ export class PresenceBuffer {
   #counters: Record<string, number> = {}
 
   /** Notes that a node was seen. Never waits, never fails. */
-  note(request: PresenceRequest, identity: NodeIdentity, kind: PresenceKind, configurationVersion = 0): void {
+  note(
+    request: PresenceRequest,
+    identity: Pick<NodeIdentity, 'environmentId' | 'ordinal'>,
+    kind: PresenceKind,
+    configurationVersion = 0,
+  ): void {
     const { environmentId, ordinal } = identity
     const key = `${environmentId}/${Math.floor(ordinal / ORDINALS_PER_OBJECT)}`
     let pending = this.#pending.get(key)
