@@ -7,9 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { join } from 'node:path'
 
 import { announcement } from './start/announcement.ts'
-import { StartFailure } from './start/failure.ts'
+import { CliFailure, runCommand } from './failure.ts'
 import type { GuardedProcess } from './start/guarded-process.ts'
 import { killGroup, startGuarded } from './start/guarded-process.ts'
+import { localEnvironment } from './start/local-environment.ts'
 import { ensureLocalFiles } from './start/local-files.ts'
 import type { StartOptions } from './start/options.ts'
 import { START_USAGE, parseStartOptions } from './start/options.ts'
@@ -43,7 +44,7 @@ async function main(): Promise<number> {
 }
 
 async function prepare(stop: StopRequest): Promise<void> {
-  const preparation = await keepTrackOf(startGuarded(PREPARE, []))
+  const preparation = await keepTrackOf(startGuarded(PREPARE, [], localEnvironment()))
   const output = passOn(preparation.child.stdout, preparation.child.stderr)
   const code = await Promise.race([
     preparation.ended,
@@ -52,7 +53,7 @@ async function prepare(stop: StopRequest): Promise<void> {
   output.silence()
   killGroup(preparation.groupId)
   running.delete(preparation)
-  if (code !== 0) throw new StartFailure('The local database could not be made ready; see above.')
+  if (code !== 0) throw new CliFailure('The local database could not be made ready; see above.')
 }
 
 async function serve(options: StartOptions, certificate: string, stop: StopRequest): Promise<void> {
@@ -71,7 +72,7 @@ async function serve(options: StartOptions, certificate: string, stop: StopReque
   }
   if ((await over) === 'ended') {
     killGroup(server.groupId)
-    throw new StartFailure('wrangler ended by itself; see above.')
+    throw new CliFailure('wrangler ended by itself; see above.')
   }
   output.silence()
   console.log('Stopping: requests in flight are answered first ...')
@@ -90,9 +91,4 @@ function killAndExit(): never {
   process.exit(1)
 }
 
-try {
-  process.exit(await main())
-} catch (error) {
-  console.error(error instanceof StartFailure ? `\n${error.message}` : error)
-  process.exit(1)
-}
+await runCommand(main)

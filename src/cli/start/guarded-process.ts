@@ -7,12 +7,10 @@
 import type { ChildProcessByStdio } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
-import { parseEnv } from 'node:util'
 
-import { LOCAL_FILES, ROOT } from './local-paths.ts'
+import { ROOT } from './local-paths.ts'
 import { signalProcess } from './processes.ts'
 
 const WATCHDOG = join(import.meta.dirname, 'watchdog.ts')
@@ -24,10 +22,14 @@ export interface GuardedProcess {
   ended: Promise<number | undefined>
 }
 
-export function startGuarded(script: string, args: readonly string[]): GuardedProcess {
+export function startGuarded(
+  script: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): GuardedProcess {
   const child = spawn(process.execPath, ['--no-warnings', '--import', WATCHDOG, script, ...args], {
     cwd: ROOT,
-    env: wranglerEnvironment(),
+    env,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -40,21 +42,4 @@ export function startGuarded(script: string, args: readonly string[]): GuardedPr
 
 export function killGroup(groupId: number): void {
   signalProcess(-groupId, 'SIGKILL')
-}
-
-/** No telemetry, update check, fetched `Request.cf` or log files outside the project: a start needs no network. */
-export function wranglerEnvironment(): NodeJS.ProcessEnv {
-  return {
-    ...process.env,
-    // wrangler would let a SIGNING_KEYS of the caller's environment win over its --env-file.
-    ...parseEnv(readFileSync(LOCAL_FILES.secrets, 'utf8')),
-    // Would choose a deployment's environment for the local server.
-    CLOUDFLARE_ENV: undefined,
-    WRANGLER_SEND_METRICS: 'false',
-    WRANGLER_HIDE_BANNER: 'true',
-    WRANGLER_WRITE_LOGS: 'false',
-    // Shared between all projects of a user by default: two clones would find each other's Workers.
-    WRANGLER_REGISTRY_PATH: '.wrangler/registry',
-    CLOUDFLARE_CF_FETCH_ENABLED: 'false',
-  }
 }

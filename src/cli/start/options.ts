@@ -4,7 +4,7 @@ import { isIP, isIPv4 } from 'node:net'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 
-import { StartFailure } from './failure.ts'
+import { CliFailure } from '../failure.ts'
 
 const DEFAULT_PORT = 8443
 // Not the name: where `localhost` is ::1 first, workerd would listen on that alone and 127.0.0.1 would be refused.
@@ -26,10 +26,10 @@ export function parseStartOptions(args: readonly string[]): StartOptions | undef
   if (values.help === true) return undefined
   const port = values.port ?? String(DEFAULT_PORT)
   if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
-    throw new StartFailure(`--port must be a number from 1 to 65535, not "${port}".`)
+    throw new CliFailure(`--port must be a number from 1 to 65535, not "${port}".`)
   }
   const ip = values.ip === 'localhost' ? DEFAULT_IP : (values.ip ?? DEFAULT_IP)
-  if (isIP(ip) === 0) throw new StartFailure(`--ip must be an IP address, not "${ip}".`)
+  if (isIP(ip) === 0) throw new CliFailure(`--ip must be an IP address, not "${ip}".`)
   return { ip, port: Number(port) }
 }
 
@@ -65,7 +65,7 @@ function parse(args: readonly string[]): { port?: string; ip?: string; help?: bo
     })
     return values
   } catch (error) {
-    throw new StartFailure(`${error instanceof Error ? error.message : String(error)}\n\n${START_USAGE}`)
+    throw new CliFailure(`${error instanceof Error ? error.message : String(error)}\n\n${START_USAGE}`)
   }
 }
 

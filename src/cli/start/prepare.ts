@@ -4,20 +4,15 @@
  * starter does not end them half-way.
  */
 
-import { spawnSync } from 'node:child_process'
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 
 import { getPlatformProxy, unstable_readConfig } from 'wrangler'
 
 import { seedFirstEnvironment } from '../../db/seed.ts'
+import { runWrangler } from '../wrangler.ts'
 import { LOCAL, LOCAL_FILES, ROOT, STATE } from './local-paths.ts'
 import { STARTER_CONFIGURATION } from './starter-configuration.ts'
-
-const WRANGLER = fileURLToPath(
-  import.meta.resolve('wrangler/package.json').replace('package.json', 'bin/wrangler.js'),
-)
 
 const config = unstable_readConfig({ config: join(ROOT, 'wrangler.toml') }, { hideWarnings: true })
 
@@ -49,14 +44,11 @@ async function hasPendingMigrations(db: D1Database): Promise<boolean> {
 }
 
 function applyMigrations(): void {
-  const args = [WRANGLER, 'd1', 'migrations', 'apply', 'DB', '--local', '--persist-to', STATE]
-  const result = spawnSync(process.execPath, args, {
-    cwd: ROOT,
-    stdio: ['ignore', 'pipe', 'pipe'],
-    encoding: 'utf8',
-  })
-  if (result.status !== 0)
-    throw new Error(`The migrations could not be applied.\n${result.stdout}${result.stderr}`)
+  const applied = runWrangler(
+    ['d1', 'migrations', 'apply', 'DB', '--local', '--persist-to', STATE],
+    'collect',
+  )
+  if (!applied.ok) throw new Error(`The migrations could not be applied.\n${applied.output}`)
 }
 
 async function applySeed(db: D1Database): Promise<void> {

@@ -7,7 +7,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { StartFailure } from './failure.ts'
+import { CliFailure } from '../failure.ts'
 import { LOCAL_FILES, ROOT } from './local-paths.ts'
 import type { ProcessEntry } from './processes.ts'
 import { listProcesses, signalProcess } from './processes.ts'
@@ -33,7 +33,7 @@ export async function takeOver(): Promise<void> {
   )
   if (starter !== undefined) {
     if (starter.parentPid === record.parentPid) {
-      throw new StartFailure(`Already running in this folder (process ${starter.pid}): stop it first.`)
+      throw new CliFailure(`Already running in this folder (process ${starter.pid}): stop it first.`)
     }
     signalProcess(starter.pid, 'SIGINT')
     if (!(await gone((entry) => entry.pid === starter.pid))) signalProcess(starter.pid, 'SIGKILL')
@@ -41,7 +41,7 @@ export async function takeOver(): Promise<void> {
   const ours = (entry: ProcessEntry): boolean => isLeftover(entry, record)
   for (const entry of (await listProcesses()).filter(ours)) signalProcess(entry.pid, 'SIGKILL')
   if (!(await gone(ours)))
-    throw new StartFailure('Processes of an earlier start do not end; see .local/run.json.')
+    throw new CliFailure('Processes of an earlier start do not end; see .local/run.json.')
   await clearRunRecord()
 }
 

@@ -2,21 +2,18 @@
 
 import { createServer } from 'node:net'
 import { request } from 'node:https'
-import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-import { StartFailure } from './failure.ts'
+import { CliFailure } from '../failure.ts'
+import { WRANGLER } from '../wrangler.ts'
 import type { GuardedProcess } from './guarded-process.ts'
 import { killGroup, startGuarded } from './guarded-process.ts'
+import { localEnvironment } from './local-environment.ts'
 import { LOCAL_FILES, STATE } from './local-paths.ts'
 import type { StartOptions } from './options.ts'
 import { probeAddress } from './options.ts'
 import type { ProcessEntry } from './processes.ts'
 import { listProcesses, signalProcess } from './processes.ts'
-
-const WRANGLER = fileURLToPath(
-  import.meta.resolve('wrangler/package.json').replace('package.json', 'bin/wrangler.js'),
-)
 
 const READY_POLL_MS = 50
 const PROBE_TIMEOUT_MS = 5_000
@@ -37,20 +34,20 @@ export async function assertPortFree({ ip, port }: StartOptions): Promise<void> 
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'EADDRINUSE') {
-      throw new StartFailure(
+      throw new CliFailure(
         `Port ${port} is in use: stop the program that uses it, or choose another with --port N.`,
       )
     }
     if (code === 'EACCES')
-      throw new StartFailure(`Port ${port} may not be used by this user: choose one with --port N.`)
-    if (code === 'EADDRNOTAVAIL') throw new StartFailure(`This machine has no address ${ip}.`)
+      throw new CliFailure(`Port ${port} may not be used by this user: choose one with --port N.`)
+    if (code === 'EADDRNOTAVAIL') throw new CliFailure(`This machine has no address ${ip}.`)
     throw error
   }
   await new Promise((resolve) => server.close(resolve))
 }
 
 export function startServer({ ip, port }: StartOptions): GuardedProcess {
-  return startGuarded(WRANGLER, [
+  const args = [
     'dev',
     `--ip=${ip}`,
     `--port=${port}`,
@@ -62,7 +59,8 @@ export function startServer({ ip, port }: StartOptions): GuardedProcess {
     `--persist-to=${STATE}`,
     '--show-interactive-dev-session=false',
     '--log-level=warn',
-  ])
+  ]
+  return startGuarded(WRANGLER, args, localEnvironment())
 }
 
 /** Resolves when `/health` is 200; for ever patient, because wrangler waits for a broken source to be mended. */
