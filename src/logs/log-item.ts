@@ -1,0 +1,42 @@
+/**
+ * Log lines as operators get them. The reply is made of bytes, so that big integers, member order and odd escapes come
+ * out as the agent wrote them.
+ */
+
+import { concatBytes, strictTextOf, utf8, type Bytes } from '../lib/bytes.ts'
+import type { PageLine } from './log-page.ts'
+
+/** The body of a page. */
+export function logPageBody(
+  lines: readonly PageLine[],
+  hostnames: ReadonlyMap<string, string>,
+  nextCursor: string | null,
+): Bytes {
+  const parts: Bytes[] = [utf8('{"items":[')]
+  for (const [at, line] of lines.entries()) {
+    if (at > 0) parts.push(utf8(','))
+    parts.push(...itemOf(line, hostnames))
+  }
+  parts.push(utf8(`],"nextCursor":${JSON.stringify(nextCursor)}}`))
+  return concatBytes(parts)
+}
+
+function itemOf({ header, line }: PageLine, hostnames: ReadonlyMap<string, string>): Bytes[] {
+  const { eventId, nodeId, type, name, receivedAt } = header
+  const hostname = header.hostname ?? hostnames.get(nodeId) ?? null
+  const head = JSON.stringify({ eventId, nodeId, hostname, type, name, receivedAt }).slice(0, -1)
+  // JSON is UTF-8 (RFC 8259), so what is not cannot be spliced in: an agent's odd bytes would break the whole reply.
+  if (strictTextOf(line) === null) return [utf8(`${head},"lineBase64":"${base64Of(line)}"}`)]
+  return [utf8(`${head},"line":`), line, utf8('}')]
+}
+
+function base64Of(bytes: Bytes): string {
+  let binary = ''
+  for (const byte of bytes) binary += String.fromCharCode(byte)
+  return btoa(binary)
+}
+
+/** The nodes whose lines were archived without a host name, because D1 was away then. */
+export function nodesWithoutHostname(lines: readonly PageLine[]): string[] {
+  return lines.filter(({ header }) => header.hostname === null).map(({ header }) => header.nodeId)
+}
