@@ -143,8 +143,8 @@ async function loadDirectory({ env }: SnapshotRequest, deadline: Deadline): Prom
 
 /** A newer Worker may have written it (gradual deploy): what this one cannot read is as good as not there (R3). */
 function knownFormat<T extends { format: number }>(snapshot: T): T {
-  if (snapshot.format > HEAD_FORMAT + 1)
-    throw new SnapshotUnavailable(`snapshot of format ${snapshot.format}`)
+  const isReadable = snapshot.format === HEAD_FORMAT || snapshot.format === HEAD_FORMAT - 1
+  if (!isReadable) throw new SnapshotUnavailable(`a snapshot of format ${snapshot.format}`)
   return snapshot
 }
 

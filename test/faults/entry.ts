@@ -156,6 +156,18 @@ export class CarveSession extends RealCarveSession {
 
 const warm = { app: createApp(), agents: createAgentApp() }
 
+/** What an app may do that its own handlers cannot catch, or what another machine may say in its place. */
+const BREAKDOWNS: Record<string, () => Response | Promise<Response>> = {
+  throw: () => {
+    throw new Error('injected: the app is broken')
+  },
+  hang: () => new Promise<Response>(() => undefined),
+  empty: () => new Response(null, { status: 500 }),
+  'foreign-json': () => Response.json({ type: 'about:blank', error_code: 1101 }, { status: 500 }),
+  'not-modified': () => new Response(null, { status: 304 }),
+  html: () => new Response('<h1>Error</h1>', { status: 502, headers: { 'content-type': 'text/html' } }),
+}
+
 async function serve(
   request: Request,
   env: Env,
@@ -167,14 +179,18 @@ async function serve(
     faultsForAll = await request.json<Faults>()
     return new Response('set')
   }
+  const breakdown = BREAKDOWNS[request.headers.get('x-test-breakdown') ?? '']
+  if (breakdown !== undefined) return breakdown()
   const current: Scope = { faults: parse(request.headers.get('x-test-faults')), calls: {} }
   // A cold isolate: nothing in memory.
   const cold = request.headers.has('x-test-cold')
   const app = !cold ? warm[kind] : kind === 'app' ? createApp() : createAgentApp()
+  const startedAtMs = Date.now()
   return scope.run(current, async () => {
     const response = await app.fetch(request, faultyEnv(env), ctx)
     const counted = new Response(response.body, response)
     counted.headers.set('x-test-calls', JSON.stringify(current.calls))
+    counted.headers.set('x-test-took-ms', String(Date.now() - startedAtMs))
     return counted
   })
 }

@@ -41,12 +41,15 @@ export interface ServerOptions {
   configPath?: string
   vars?: Record<string, string>
   secrets?: Record<string, string>
+  /** Puts the guard before the app: requests then go through it. */
+  guarded?: boolean
 }
 
 /** Starts one server with its environment `default` seeded. Close it in afterAll. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const harness = createTestHarness({
     workers: [
+      ...(options.guarded === true ? [{ configPath: './src/guard/wrangler.toml' }] : []),
       {
         configPath: options.configPath ?? './wrangler.toml',
         secrets: { SIGNING_KEYS, ...options.secrets },
@@ -55,7 +58,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     ],
   })
   await harness.listen()
-  const worker = harness.getWorker<Env>()
+  const worker = harness.getWorker<Env>('osquery-edge')
   await worker.applyD1Migrations('DB')
   const env = await worker.getEnv()
   await seedFirstEnvironment(env.DB, {
