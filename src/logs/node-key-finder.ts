@@ -105,7 +105,8 @@ export class NodeKeyFinder {
       const searched = concatBytes([this.#tail, chunk])
       this.#salvaged = SALVAGE.exec(textOf(searched))?.[1] ?? null
     }
-    this.#tail = chunk.slice(-MAX_KEY_BYTES)
+    const ending = chunk.length < MAX_KEY_BYTES ? concatBytes([this.#tail, chunk]) : chunk
+    this.#tail = ending.slice(-MAX_KEY_BYTES)
   }
 
   #giveUp(): void {
