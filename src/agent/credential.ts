@@ -41,7 +41,9 @@ export async function unseal(
   if (shape === null || shape[1] !== kind.name) return fail('foreign')
   if (shape[2] !== String(kind.format)) return fail('unknown-format')
   const bytes = bytesOfBase64Url(shape[3] ?? '')
-  if (bytes === null || bytes.length !== 1 + kind.payloadBytes + MAC_BYTES) return fail('foreign')
+  // One text for each credential: base64 has spare bits at its end, which must be as we wrote them.
+  const isWhole = bytes?.length === 1 + kind.payloadBytes + MAC_BYTES && base64UrlOf(bytes) === shape[3]
+  if (bytes === null || !isWhole) return fail('foreign')
   const signed = bytes.slice(0, 1 + kind.payloadBytes)
   const prefix = utf8(`${kind.name}${kind.format}-`)
   const verdict = await keys.verify(signed[0] ?? 0, concatBytes([prefix, signed]), bytes.slice(signed.length))

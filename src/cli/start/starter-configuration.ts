@@ -42,4 +42,4 @@ const configuration = {
   },
 }
 
-export const STARTER_CONFIGURATION: string = JSON.stringify(configuration, null, 2)
+export const STARTER_CONFIGURATION: string = JSON.stringify(configuration)
