@@ -3,6 +3,7 @@
  * error must not run a query on a whole fleet). Pure.
  */
 
+import { pointerOf } from '../lib/json-pointer.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 
 /** Targets as operators write them and as queries keep them. */
@@ -23,14 +24,14 @@ export interface TargetFault {
   detail: string
 }
 
-/** Reads targets. Lists lose nothing but repeated values' meaning: a set is a set. */
+/** Reads targets. A value that a list repeats means no more than once. */
 export function readTargets(value: unknown): Result<Targets, TargetFault[]> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return fault('', 'must be an object with one key: all, platforms, tags, nodes or hostnames')
   const entries = Object.entries(value as Record<string, unknown>)
   const unknown = entries.filter(([key]) => key !== 'all' && !isListedTarget(key))
   if (unknown.length > 0) {
-    return fail(unknown.map(([key]) => ({ pointer: `/${escaped(key)}`, detail: 'is not a kind of target' })))
+    return fail(unknown.map(([key]) => ({ pointer: pointerOf([key]), detail: 'is not a kind of target' })))
   }
   const [first, second] = entries
   if (first === undefined) return fault('', 'must have one key: all, platforms, tags, nodes or hostnames')
@@ -85,8 +86,4 @@ function isListedTarget(key: string): key is ListedTarget {
 
 function fault(pointer: string, detail: string): Result<never, TargetFault[]> {
   return fail([{ pointer, detail }])
-}
-
-function escaped(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }

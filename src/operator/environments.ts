@@ -70,7 +70,8 @@ async function createEnvironment(
   c: OperatorContext,
   environment: { id: string; name: string },
 ): Promise<Response> {
-  const note = changeNote(c, 'environment.create', environment.id, { name: environment.name })
+  const { id: environmentId, name } = environment
+  const note = { ...changeNote(c, 'environment.create', environmentId, { name }), environmentId }
   try {
     const { row, revision } = await insertEnvironment(c.var.db, note, environment)
     const [inDirectory, compiled] = await Promise.all([

@@ -32,9 +32,12 @@ export function problem(
   })
 }
 
-/** A value breaks a rule. */
+/** Values break rules. The detail names the first; `errors` has them all. */
 export function unprocessable(...errors: readonly Fault[]): Response {
-  return problem(422, errors.map(({ detail }) => detail).join('; '), errors)
+  const [first, ...more] = errors
+  const where = first === undefined || first.pointer === '' ? 'The request' : first.pointer
+  const others = more.length === 0 ? '' : ` (and ${more.length} more)`
+  return problem(422, `${where}: ${first?.detail ?? 'breaks a rule'}${others}`, errors)
 }
 
 /** There is no such thing here; what another environment has is not here. */
@@ -44,9 +47,4 @@ export function notFound(what: string): Response {
 
 export function conflict(pointer: string, detail: string): Response {
   return problem(409, detail, [{ pointer, detail }])
-}
-
-/** A JSON pointer of names and indexes. */
-export function pointerOf(path: readonly PropertyKey[]): string {
-  return path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
 }

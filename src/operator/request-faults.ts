@@ -1,7 +1,8 @@
 /** What a schema found wrong with a request, as faults that point at the place. Pure. */
 
 import type { z } from '@hono/zod-openapi'
-import { pointerOf, type Fault } from './problem.ts'
+import { pointerOf } from '../lib/json-pointer.ts'
+import type { Fault } from './problem.ts'
 
 /** The faults of a failed check of `target`: body members by JSON pointer, parameters by name. */
 export function faultsOf(target: string, error: Pick<z.ZodError, 'issues'>): Fault[] {

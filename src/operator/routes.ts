@@ -6,16 +6,23 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { controlDb } from '../db/control.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
+import { addCarveRoutes } from './carves.ts'
+import { addConfigurationRoutes } from './configuration.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
+import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
 import { addEnvironmentRoutes } from './environments.ts'
 import { replyToFailure } from './failure.ts'
+import { addNodeRoutes } from './nodes.ts'
+import { addLogRoutes } from './logs.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
 import { addQueryRoutes } from './queries.ts'
 import { notFound, unprocessable } from './problem.ts'
+import { addQuarantineRoutes } from './quarantine.ts'
 import { limitBody } from './request-body.ts'
 import { faultsOf } from './request-faults.ts'
 
@@ -25,9 +32,16 @@ const ANSWER_WITHIN_MS = 25_000
 /** In the order of the OpenAPI document. */
 const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
+  addEnrollSecretRoutes,
+  addNodeRoutes,
+  addConfigurationRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,
+  addCarveRoutes,
+  addLogRoutes,
+  addQuarantineRoutes,
   addOperatorTokenRoutes,
+  addAuditRoutes,
   addOpenApiRoute,
 ]
 

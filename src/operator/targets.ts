@@ -4,6 +4,7 @@ import { z } from '@hono/zod-openapi'
 import { resolveTargets } from '../db/targets.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import { readTargets, type TargetFault, type Targets } from '../fleet/targeting.ts'
+import { stepsOf } from '../lib/json-pointer.ts'
 import type { Result } from '../lib/result.ts'
 import type { OperatorContext } from './context.ts'
 import { unprocessable, type Fault } from './problem.ts'
@@ -17,7 +18,7 @@ export const targetsSchema = z
     const targets = readTargets(value)
     if (targets.ok) return targets.value
     for (const { pointer, detail } of targets.reason) {
-      const path = pointer.split('/').slice(1).map(unescaped)
+      const path = stepsOf(pointer)
       context.addIssue({ code: 'custom', message: detail, path })
     }
     return z.NEVER
@@ -46,8 +47,4 @@ export function unresolved(faults: readonly TargetFault[]): Response {
   return unprocessable(
     ...faults.map(({ pointer, detail }): Fault => ({ pointer: `/targets${pointer}`, detail })),
   )
-}
-
-function unescaped(step: string): string {
-  return step.replaceAll('~1', '/').replaceAll('~0', '~')
 }

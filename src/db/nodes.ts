@@ -1,0 +1,151 @@
+/** Nodes as operators read and change them. A deleted node is not there; its row stays as a tombstone. */
+
+import { and, asc, desc, eq, inArray, isNull, lt, or, sql, type SQL } from 'drizzle-orm'
+import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { configurations, nodes, nodeTags } from './schema.ts'
+
+export type NodeRow = typeof nodes.$inferSelect
+/** A node without the large column, for lists. */
+export type NodeSummaryRow = Pick<
+  NodeRow,
+  'id' | 'ordinal' | 'hostname' | 'platform' | 'osqueryVersion' | 'enrolledAtMs'
+>
+
+export interface NodeFilter {
+  /** Exact platform name or family. */
+  platform?: string | undefined
+  /** Part of a hostname, id, host identifier, hardware UUID or serial; case does not matter (ASCII). */
+  q?: string | undefined
+}
+
+const SUMMARY = {
+  id: nodes.id,
+  ordinal: nodes.ordinal,
+  hostname: nodes.hostname,
+  platform: nodes.platform,
+  osqueryVersion: nodes.osqueryVersion,
+  enrolledAtMs: nodes.enrolledAtMs,
+}
+
+/** Ordinals only grow: the highest is the newest node, and a page stays the same page when agents enroll again. */
+export function listNodes(
+  db: ControlDb,
+  environmentId: string,
+  filter: NodeFilter,
+  belowOrdinal: number | null,
+  limit: number,
+): Promise<NodeSummaryRow[]> {
+  const { platform, q } = filter
+  return db
+    .select(SUMMARY)
+    .from(nodes)
+    .where(
+      and(
+        eq(nodes.environmentId, environmentId),
+        isNull(nodes.deletedAtMs),
+        belowOrdinal === null ? undefined : lt(nodes.ordinal, belowOrdinal),
+        platform === undefined
+          ? undefined
+          : or(eq(nodes.platform, platform), eq(nodes.platformFamily, platform)),
+        q === undefined ? undefined : mentions(q),
+      ),
+    )
+    .orderBy(desc(nodes.ordinal))
+    .limit(limit)
+}
+
+// Not LIKE: D1 limits its patterns to 50 bytes, and hostnames have underscores.
+function mentions(q: string): SQL | undefined {
+  const { hostname, id, hostIdentifier, hardwareUuid, hardwareSerial } = nodes
+  return or(
+    ...[hostname, id, hostIdentifier, hardwareUuid, hardwareSerial].map(
+      (column) => sql`instr(lower(${column}), lower(${q})) > 0`,
+    ),
+  )
+}
+
+export async function findNode(db: ControlDb, environmentId: string, id: string): Promise<NodeRow | null> {
+  const [row] = await db
+    .select()
+    .from(nodes)
+    .where(and(eq(nodes.environmentId, environmentId), eq(nodes.id, id), isNull(nodes.deletedAtMs)))
+    .limit(1)
+  return row ?? null
+}
+
+/** Tags by node id, each list sorted. */
+export async function tagsOf(
+  db: ControlDb,
+  environmentId: string,
+  nodeIds: readonly string[],
+): Promise<Map<string, string[]>> {
+  const ids = sql`(SELECT value FROM json_each(${JSON.stringify(nodeIds)}))`
+  const rows = await db
+    .select({ nodeId: nodeTags.nodeId, tag: nodeTags.tag })
+    .from(nodeTags)
+    .where(and(eq(nodeTags.environmentId, environmentId), inArray(nodeTags.nodeId, ids)))
+    .orderBy(asc(nodeTags.tag))
+  const tags = new Map<string, string[]>()
+  for (const { nodeId, tag } of rows) tags.set(nodeId, [...(tags.get(nodeId) ?? []), tag])
+  return tags
+}
+
+/** Makes a node's tags exactly these. Returns the revision. */
+export async function replaceTags(
+  db: ControlDb,
+  note: ChangeNote,
+  node: Pick<NodeRow, 'environmentId' | 'id'>,
+  tags: readonly string[],
+): Promise<number> {
+  const { environmentId, id } = node
+  const { revision } = await commitChange(db, note, 'environment', [
+    deleteTags(db, node),
+    // One text, because fifty rows of three would be more than D1's 100 parameters.
+    db
+      .insert(nodeTags)
+      .select(sql`SELECT ${environmentId}, ${id}, value FROM json_each(${JSON.stringify(tags)})`),
+  ])
+  return revision
+}
+
+/** Makes a node a tombstone: its ordinal is revoked with the next snapshot. Returns the revision. */
+export async function deleteNode(
+  db: ControlDb,
+  note: ChangeNote,
+  node: Pick<NodeRow, 'environmentId' | 'id'>,
+): Promise<number> {
+  const { revision } = await commitChange(db, note, 'environment', [
+    db
+      .update(nodes)
+      .set({ deletedAtMs: note.atMs })
+      .where(
+        and(eq(nodes.environmentId, node.environmentId), eq(nodes.id, node.id), isNull(nodes.deletedAtMs)),
+      ),
+    deleteTags(db, node),
+  ])
+  return revision
+}
+
+function deleteTags(db: ControlDb, node: Pick<NodeRow, 'environmentId' | 'id'>) {
+  return db
+    .delete(nodeTags)
+    .where(and(eq(nodeTags.environmentId, node.environmentId), eq(nodeTags.nodeId, node.id)))
+}
+
+/** The option `distributed_interval` of the environment's configuration, as it is written there; null: not there. */
+export async function distributedIntervalOption(
+  db: ControlDb,
+  environmentId: string,
+): Promise<string | number | null> {
+  const [row] = await db
+    .select({
+      interval: sql<
+        string | number | null
+      >`json_extract(${configurations.document}, '$.options.distributed_interval')`,
+    })
+    .from(configurations)
+    .where(eq(configurations.environmentId, environmentId))
+    .orderBy(desc(configurations.version))
+    .limit(1)
+  return row?.interval ?? null
+}

@@ -1,0 +1,116 @@
+/** A node as operators see it: its row from D1, when it was seen from presence. */
+
+import { z } from '@hono/zod-openapi'
+import { distributedIntervalOption, tagsOf, type NodeRow, type NodeSummaryRow } from '../db/nodes.ts'
+import { onlineForS } from '../fleet/online.ts'
+import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
+import { PRESENCE_KINDS, type LastSeen } from '../presence/kinds.ts'
+import { lastSeenOf, newestSightingS } from '../presence/read.ts'
+import type { OperatorContext } from './context.ts'
+import { time } from './describe.ts'
+
+export const nodeSchema = z
+  .object({
+    id: z.string(),
+    hostname: z.string(),
+    platform: z.string(),
+    osqueryVersion: z.string(),
+    tags: z.array(z.string()),
+    enrolledAt: time,
+    lastSeenAt: time,
+    online: z.boolean(),
+  })
+  .openapi('Node')
+
+const seenTimes = Object.fromEntries(PRESENCE_KINDS.map((kind) => [kind, time.nullable()]))
+export const nodeDetailSchema = nodeSchema
+  .extend({
+    platformFamily: z.string(),
+    hostIdentifier: z.string(),
+    hardwareUuid: z.string(),
+    hardwareSerial: z.string(),
+    instanceId: z.string(),
+    hostDetails: z.record(z.string(), z.record(z.string(), z.string())),
+    firstEnrolledAt: time,
+    enrollCount: z.int(),
+    cloneSuspectedAt: time.nullable(),
+    lastSeen: z.object(seenTimes).openapi({ description: 'By kind of request' }),
+    configurationVersion: z.int().nullable().openapi({ description: 'Last served; null: none yet' }),
+  })
+  .openapi('NodeDetail')
+
+export type NodeView = z.infer<typeof nodeSchema>
+
+/** What nodes of one environment need beside their rows. Throws where presence does not answer. */
+export async function nodeViews(c: OperatorContext, rows: readonly NodeSummaryRow[]): Promise<NodeView[]> {
+  if (rows.length === 0) return []
+  const environmentId = c.var.environment.id
+  const [tags, seen, interval] = await Promise.all([
+    tagsOf(
+      c.var.db,
+      environmentId,
+      rows.map(({ id }) => id),
+    ),
+    lastSeenOf(
+      c.env,
+      environmentId,
+      rows.map(({ ordinal }) => ordinal),
+    ),
+    distributedIntervalOption(c.var.db, environmentId),
+  ])
+  const onlineSinceMs = c.var.nowMs - onlineForS(interval) * 1_000
+  return rows.map((row) => viewOf(row, tags.get(row.id) ?? [], seen.get(row.ordinal), onlineSinceMs))
+}
+
+function viewOf(
+  row: NodeSummaryRow,
+  tags: string[],
+  seen: LastSeen | undefined,
+  onlineSinceMs: number,
+): NodeView {
+  const { id, hostname, platform, osqueryVersion, enrolledAtMs } = row
+  const lastSeenAtMs = Math.max(newestSightingS(seen) * 1_000, enrolledAtMs)
+  return {
+    id,
+    hostname,
+    platform,
+    osqueryVersion,
+    tags,
+    enrolledAt: rfc3339(enrolledAtMs),
+    lastSeenAt: rfc3339(lastSeenAtMs),
+    online: lastSeenAtMs >= onlineSinceMs,
+  }
+}
+
+/** All that is known of one node. */
+export async function nodeDetail(c: OperatorContext, row: NodeRow) {
+  const [[view], seen] = await Promise.all([
+    nodeViews(c, [row]),
+    lastSeenOf(c.env, row.environmentId, [row.ordinal]),
+  ])
+  const sightings = seen.get(row.ordinal)
+  const { platformFamily, hostIdentifier, hardwareUuid, hardwareSerial, instanceId, enrollCount } = row
+  return {
+    ...view,
+    platformFamily,
+    hostIdentifier,
+    hardwareUuid,
+    hardwareSerial,
+    instanceId,
+    hostDetails: JSON.parse(row.hostDetails) as Record<string, Record<string, string>>,
+    firstEnrolledAt: rfc3339(row.firstEnrolledAtMs),
+    enrollCount,
+    cloneSuspectedAt: rfc3339OrNull(row.cloneSuspectedAtMs),
+    lastSeen: {
+      ...Object.fromEntries(PRESENCE_KINDS.map((kind) => [kind, seenTime(sightings?.atS[kind])])),
+      // D1 knows it at once, presence a little later.
+      enroll: rfc3339(Math.max(row.enrolledAtMs, (sightings?.atS.enroll ?? 0) * 1_000)),
+    },
+    configurationVersion: sightings?.configurationVersion || null,
+  }
+}
+
+/** Presence says 0 for "never". */
+function seenTime(atS: number | undefined): string | null {
+  return atS === undefined || atS === 0 ? null : rfc3339(atS * 1_000)
+}
