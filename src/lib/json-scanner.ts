@@ -57,7 +57,7 @@ export interface JsonFault {
 
 /** Deeper nesting than this is a fault; agents' rows nest two or three deep. */
 const MAX_DEPTH = 512
-/** Longest member name that is kept for the path. */
+/** Longest member name, as written, that is kept for the path; a longer one is "" there. */
 const MAX_NAME_BYTES = 4_096
 
 const STATE = {
@@ -316,7 +316,8 @@ export class JsonScanner {
     this.#state = STATE.colon
     if (this.#nameParts === null) return
     this.#keepName(chunk.subarray(this.#nameStart, end))
-    const raw = textOf(concatBytes(this.#nameParts))
+    // A name that is too long is kept nowhere: half of one could end inside an escape.
+    const raw = this.#nameBytes > MAX_NAME_BYTES ? '' : textOf(concatBytes(this.#nameParts))
     this.#path[this.#path.length - 1] = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
     this.#nameParts = null
   }

@@ -49,6 +49,16 @@ describe('JsonScanner', () => {
     expect(scan('{"a\\u0062\\n":1}', 1).found).toEqual([['ab\n', '1']])
   })
 
+  it('goes on past member names that are too long to keep, wherever they are cut', () => {
+    const name = '\\u0041'.repeat(1_000)
+    for (const chunkBytes of [5, 7, 100_000]) {
+      const { found, fault } = scan(`{"${name}":1,"b":2}`, chunkBytes)
+      expect(fault).toBeNull()
+      expect(found.map(([, value]) => value)).toEqual(['1', '2'])
+      expect(found[1]?.[0]).toBe('b')
+    }
+  })
+
   it('keeps big integers and bytes that are not UTF-8', () => {
     const bytes = new Uint8Array([...utf8('{"i":18446744073709551615,"s":"'), 0xff, 0xc3, ...utf8('"}')])
     const { found, fault } = scan(bytes, 5)
