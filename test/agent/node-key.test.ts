@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { makeNodeKey, readNodeKey, type NodeIdentity } from '../../src/agent/node-key.ts'
+import { makeQueryId } from '../../src/agent/query-id.ts'
+import { signingKeys } from '../support/signing-keys.ts'
+
+const keys = await signingKeys('k1')
+const IDENTITY: NodeIdentity = {
+  environmentId: '0192f0e1-d2c3-7a6b-8c5d-9e8f00112233',
+  nodeId: '0192f0e1-d2c3-7a6b-8c5d-9e8f44556677',
+  ordinal: 999_999,
+  platformFamily: 'windows',
+  splayBucket: 13,
+  issuedAtS: 1_788_861_605,
+}
+
+describe('a node key', () => {
+  it.each<Partial<NodeIdentity>>([
+    {},
+    { ordinal: 0, splayBucket: 0, issuedAtS: 0, platformFamily: 'unknown' },
+    { ordinal: 2 ** 32 - 1, splayBucket: 15, issuedAtS: 2 ** 32 - 1, platformFamily: 'freebsd' },
+    { platformFamily: 'linux' },
+    { platformFamily: 'darwin' },
+  ])('says who the node is: %j', async (part) => {
+    const identity = { ...IDENTITY, ...part }
+    expect(await readNodeKey(keys, await makeNodeKey(keys, identity))).toEqual({ ok: true, value: identity })
+  })
+
+  it('has 84 header-safe characters (at most 200, design 4)', async () => {
+    expect(await makeNodeKey(keys, IDENTITY)).toMatch(/^oen1-[A-Za-z0-9_-]{79}$/)
+  })
+
+  it('issued again is another text, and both are valid', async () => {
+    const first = await makeNodeKey(keys, IDENTITY)
+    const second = await makeNodeKey(keys, { ...IDENTITY, issuedAtS: IDENTITY.issuedAtS + 1 })
+    expect(second).not.toBe(first)
+    for (const key of [first, second]) expect((await readNodeKey(keys, key)).ok).toBe(true)
+  })
+
+  it('is no query id, and a query id is no node key', async () => {
+    const { environmentId, ordinal } = IDENTITY
+    const queryId = await makeQueryId(keys, { environmentId, number: 1, shards: 4, ordinal })
+    expect(await readNodeKey(keys, queryId)).toEqual({ ok: false, reason: 'foreign' })
+  })
+})
