@@ -1,11 +1,12 @@
 /**
- * `npm run deploy -- --env staging|production [--dry-run]`: types, migrations, the app, then the guard before it. In this order a step that
+ * `npm run deploy -- --env staging|production [--dry-run]`: types, migrations, the app, its bucket's lifetimes, then the guard before it. In this order a step that
  * fails leaves what runs untouched: migrations only add (expand, deploy, contract), and the guard needs the app's entrypoint.
  */
 
 import { spawnSync } from 'node:child_process'
 
 import { checklist } from './deploy/checklist.ts'
+import { setLifecycle } from './deploy/lifecycle.ts'
 import type { DeployOptions } from './deploy/options.ts'
 import { DEPLOY_USAGE, parseDeployOptions } from './deploy/options.ts'
 import { ensureResources } from './deploy/resources.ts'
@@ -27,6 +28,9 @@ async function main(): Promise<number> {
   else migrate(options)
   step('App')
   deploy(['--env', deployment], operatorHostname, dryRun)
+  step('Lifetimes')
+  if (dryRun) console.log('Dry run: the lifecycle rules are left out, they need the account.')
+  else setLifecycle(deployment)
   step('Guard')
   deploy(['--config', 'src/guard/wrangler.toml', '--env', deployment], agentHostname, dryRun)
   console.log(checklist(options))
