@@ -10,10 +10,19 @@ export function replyToFailure(error: Error): Response {
   return problem(503, 'Something that this needs does not answer. Try again.', [], { 'retry-after': '2' })
 }
 
-/** The innermost error's name and text: what drizzle wraps around it has SQL and parameters in it. */
+/** Errors whose message the runtime or we wrote: it has no data in it. */
+const OPEN_ERRORS = new Set(['TypeError', 'RangeError', 'ReferenceError', 'DeadlineExceeded'])
+
+/**
+ * What may be logged of an error: the names of it and its causes, the codes of D1 and SQLite, and the message only
+ * where no SQL and no parameters can be in it (drizzle's has both, the database's may quote them).
+ */
 export function reasonOf(error: unknown): string {
-  let innermost = error
-  while (innermost instanceof Error && innermost.cause instanceof Error) innermost = innermost.cause
-  if (!(innermost instanceof Error)) return 'unknown'
-  return innermost.name === 'DrizzleQueryError' ? innermost.name : `${innermost.name}: ${innermost.message}`
+  const reasons: string[] = []
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const codes = cause.message.match(/\b(?:D1|SQLITE)_[A-Z_]+\b/g) ?? []
+    const shown = OPEN_ERRORS.has(cause.name) ? [cause.message] : [...new Set(codes)]
+    reasons.push([cause.name, ...shown].join(' '))
+  }
+  return reasons.length === 0 ? 'unknown' : reasons.join(' < ')
 }

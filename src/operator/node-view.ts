@@ -3,11 +3,15 @@
 import { z } from '@hono/zod-openapi'
 import { distributedIntervalOption, tagsOf, type NodeRow, type NodeSummaryRow } from '../db/nodes.ts'
 import { onlineForS } from '../fleet/online.ts'
+import { Deadline } from '../lib/deadline.ts'
 import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
 import { PRESENCE_KINDS, type LastSeen } from '../presence/kinds.ts'
 import { lastSeenOf, newestSightingS } from '../presence/read.ts'
 import type { OperatorContext } from './context.ts'
 import { time } from './describe.ts'
+
+/** An object that does not say in this time is an outage. */
+const PRESENCE_WITHIN_MS = 3_000
 
 export const nodeSchema = z
   .object({
@@ -51,11 +55,7 @@ export async function nodeViews(c: OperatorContext, rows: readonly NodeSummaryRo
       environmentId,
       rows.map(({ id }) => id),
     ),
-    lastSeenOf(
-      c.env,
-      environmentId,
-      rows.map(({ ordinal }) => ordinal),
-    ),
+    seenOf(c, rows),
     distributedIntervalOption(c.var.db, environmentId),
   ])
   const onlineSinceMs = c.var.nowMs - onlineForS(interval) * 1_000
@@ -84,10 +84,7 @@ function viewOf(
 
 /** All that is known of one node. */
 export async function nodeDetail(c: OperatorContext, row: NodeRow) {
-  const [[view], seen] = await Promise.all([
-    nodeViews(c, [row]),
-    lastSeenOf(c.env, row.environmentId, [row.ordinal]),
-  ])
+  const [[view], seen] = await Promise.all([nodeViews(c, [row]), seenOf(c, [row])])
   const sightings = seen.get(row.ordinal)
   const { platformFamily, hostIdentifier, hardwareUuid, hardwareSerial, instanceId, enrollCount } = row
   return {
@@ -108,6 +105,11 @@ export async function nodeDetail(c: OperatorContext, row: NodeRow) {
     },
     configurationVersion: sightings?.configurationVersion || null,
   }
+}
+
+function seenOf(c: OperatorContext, rows: readonly NodeSummaryRow[]): Promise<Map<number, LastSeen>> {
+  const ordinals = rows.map(({ ordinal }) => ordinal)
+  return new Deadline(PRESENCE_WITHIN_MS).run(lastSeenOf(c.env, c.var.environment.id, ordinals))
 }
 
 /** Presence says 0 for "never". */

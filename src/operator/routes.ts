@@ -27,7 +27,7 @@ import { limitBody } from './request-body.ts'
 import { faultsOf } from './request-faults.ts'
 
 /** A person waits; what has not answered by then is an outage. D1 gives a batch 30 s. */
-const ANSWER_WITHIN_MS = 25_000
+const ANSWER_WITHIN_MS = 20_000
 
 /** In the order of the OpenAPI document. */
 const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [

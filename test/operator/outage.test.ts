@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { configWithEntry } from '../support/derived-config.ts'
+import { OPERATOR_TOKEN, startServer, type Reply, type TestServer } from '../support/harness.ts'
+import { created, enrollHost, problemOf } from '../support/operator.ts'
+
+let server: TestServer
+let query: { id: string }
+beforeAll(async () => {
+  server = await startServer({ configPath: configWithEntry('test/faults/entry.ts') })
+  await enrollHost(server, 'web-1')
+  query = created(
+    await server.operator('POST', '/environments/default/queries', {
+      sql: 'SELECT 1',
+      targets: { all: true },
+    }),
+  )
+}, 30_000)
+afterAll(() => server.close())
+
+async function withFaults(faults: string, method: string, path: string, body?: unknown): Promise<Reply> {
+  const response = await server.harness.fetch(`/api/v1${path}`, {
+    method,
+    headers: { authorization: `Bearer ${OPERATOR_TOKEN}`, 'x-test-faults': faults },
+    body: body === undefined ? null : JSON.stringify(body),
+  })
+  const text = await response.text()
+  return {
+    status: response.status,
+    text,
+    headers: response.headers as unknown as Headers,
+    json: <T>() => JSON.parse(text) as T,
+  }
+}
+
+describe('an operator in an outage', () => {
+  it.each([
+    ['DB=throw', 'GET', '/environments'],
+    ['DB=throw', 'GET', '/operator-tokens'],
+    ['PRESENCE=throw', 'GET', '/environments/default/nodes'],
+    ['PRESENCE=hang', 'GET', '/environments/default/nodes'],
+    ['ANSWER_SHARD=throw', 'GET', '/environments/default/queries'],
+    ['ANSWER_SHARD=hang', 'GET', '/environments/default/queries'],
+    ['ANSWER_SHARD=throw', 'GET', '/environments/default/queries/ID'],
+    ['ANSWER_SHARD=throw', 'GET', '/environments/default/queries/ID/results'],
+    ['ANSWER_SHARD=throw', 'GET', '/environments/default/queries/ID/answers'],
+  ])('is told 503 and nothing else: %s, %s %s', async (faults, method, path) => {
+    const reply = await withFaults(faults, method, path.replace('ID', query.id))
+    expect(problemOf(reply)).toEqual({ status: 503, pointers: [] })
+    expect(reply.text).not.toMatch(/SELECT|injected|DB/)
+  })
+
+  it.each(['throw', 'hang'])('changes what D1 holds, and hears that it is not live yet: %s', async (mode) => {
+    const document = { schedule: { [mode]: { query: 'SELECT 1' } } }
+    const put = await withFaults(
+      `ENVIRONMENT=${mode}`,
+      'PUT',
+      '/environments/default/configuration',
+      document,
+    )
+    expect(created(put, 200)).toMatchObject({ live: false })
+    expect((await server.operator('GET', '/environments/default/configuration')).json()).toEqual(document)
+    const secret = await withFaults(`DIRECTORY=${mode}`, 'POST', '/environments/default/enroll-secrets', {
+      name: mode,
+    })
+    expect(created(secret)).toMatchObject({ live: false })
+  })
+
+  it('erases a query though its shards are away: the environment finishes that later', async () => {
+    const path = `/environments/default/queries/${query.id}`
+    expect((await withFaults('ANSWER_SHARD=throw', 'DELETE', path)).status).toBe(204)
+    expect(problemOf(await server.operator('GET', path)).status).toBe(404)
+  })
+
+  it('leaves no SQL and no parameters in the log', () => {
+    const logged = server.harness
+      .getLogs()
+      .filter(({ message }) => /operator-failure|not-live|erase-later/.test(message))
+    expect(logged.length).toBeGreaterThan(5)
+    expect(logged.filter(({ message }) => /select|insert|oeo_|injected/i.test(message))).toEqual([])
+  })
+})
