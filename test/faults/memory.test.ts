@@ -1,0 +1,46 @@
+/** An isolate has 128 MB for all of its requests, and an out-of-memory kill cannot be caught: so we never get there. */
+
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { startServer, type TestServer } from '../support/harness.ts'
+import { configWithEntry } from '../support/derived-config.ts'
+
+const MIB = 1_024 * 1_024
+
+let server: TestServer
+let nodeKey: string
+beforeAll(async () => {
+  server = await startServer({ configPath: configWithEntry('test/faults/entry.ts') })
+  nodeKey = await server.enroll('heavy')
+})
+afterAll(() => server.close())
+
+function logBody(bytes: number): Uint8Array {
+  const frame = '{"data":[{"name":"big","columns":{"a":""},"action":"added"}],"log_type":"result"}'
+  return Buffer.from(frame.replace('"a":""', `"a":"${'x'.repeat(bytes - frame.length)}"`))
+}
+
+it('bodies that do not fit into the isolate are told retry, the others are kept, and polls go on', async () => {
+  const headers = { authorization: `NodeKey ${nodeKey}` }
+  const body = logBody(MIB)
+  // R2 that crawls keeps every body in memory until its deadline.
+  const posts = Array.from({ length: 44 }, () =>
+    server.agent('/api/osquery/log', body, { ...headers, 'x-test-faults': 'ARCHIVE=slow' }),
+  )
+  await new Promise((resolve) => setTimeout(resolve, 1_500))
+  expect((await server.agent('/api/osquery/config', { node_key: nodeKey })).status).toBe(200)
+  const crowded = await server.agent('/api/osquery/log', body, headers)
+  expect(crowded.text).toBe('retry')
+
+  for (const { text } of await Promise.all(posts)) expect(text).toBe('retry')
+  const after = await server.agent('/api/osquery/log', body, headers)
+  expect([after.status, after.text]).toEqual([200, '{}'])
+}, 40_000)
+
+it('large bodies are streamed: more of them than an isolate has memory for', async () => {
+  const body = logBody(20 * MIB)
+  const headers = { authorization: `NodeKey ${nodeKey}` }
+  const replies = await Promise.all(
+    Array.from({ length: 8 }, () => server.agent('/api/osquery/log', body, headers)),
+  )
+  expect(replies.map(({ text }) => text)).toEqual(Array.from({ length: 8 }, () => '{}'))
+}, 40_000)
