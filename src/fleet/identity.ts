@@ -89,17 +89,17 @@ function firstOf(...texts: (string | undefined)[]): string {
 
 /** The host_details of a request: tables of texts, unknown ones kept, NULs stripped (real agents pad with them). */
 export function readHostDetails(value: unknown): HostDetails {
-  const details: HostDetails = {}
-  if (typeof value !== 'object' || value === null) return details
-  for (const [table, row] of Object.entries(value)) {
-    if (typeof row !== 'object' || row === null) continue
-    const columns = Object.entries(row).map(([name, text]) => [
+  if (typeof value !== 'object' || value === null) return {}
+  // Built from entries: a table that is named `__proto__` is a table too.
+  const tables = Object.entries(value).flatMap(([table, row]: [string, unknown]) => {
+    if (typeof row !== 'object' || row === null) return []
+    const columns = Object.entries(row).map(([name, text]: [string, unknown]) => [
       withoutNuls(name),
       withoutNuls(typeof text === 'string' ? text : JSON.stringify(text)),
     ])
-    details[withoutNuls(table)] = Object.fromEntries(columns) as Record<string, string>
-  }
-  return details
+    return [[withoutNuls(table), Object.fromEntries(columns) as Record<string, string>]]
+  })
+  return Object.fromEntries(tables) as HostDetails
 }
 
 /** NUL ends texts in SQLite's C interface and upsets most destinations of logs. */
