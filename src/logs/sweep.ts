@@ -10,9 +10,9 @@ const MAX_LISTINGS = 20
 /** sendBatch takes 100 messages and 256 KB (Cloudflare Queues limits); ours are about 400 bytes each. */
 const MESSAGES_AT_ONCE = 100
 
-/** Enqueues every object that has been in the inbox for a while. One list call when the inbox is empty. */
-export async function sweepInbox(env: Env): Promise<void> {
-  const uploadedBefore = Date.now() - LEFT_ALONE_FOR_MS
+/** Enqueues every object that by then has been in the inbox for a while. One list call when the inbox is empty. */
+export async function sweepInbox(env: Env, nowMs: number): Promise<void> {
+  const uploadedBefore = nowMs - LEFT_ALONE_FOR_MS
   let cursor: string | undefined
   for (let i = 0; i < MAX_LISTINGS; i += 1) {
     const listed = await env.ARCHIVE.list({

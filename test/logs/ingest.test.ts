@@ -294,8 +294,9 @@ describe('what a real osqueryd sent', () => {
     const nodeKey = await newNode()
     const text = body.toString().replaceAll(/[0-9a-f]{32}(?="\}$)/g, nodeKey)
     const { data } = JSON.parse(text) as { data: unknown[] }
-    const agent = headers['authorization'] === undefined ? {} : { authorization: `NodeKey ${nodeKey}` }
-    await sendLog(server, text, { 'user-agent': headers['user-agent'] ?? '', ...agent })
+    const agent: Record<string, string> = { 'user-agent': headers['user-agent'] ?? '' }
+    if (headers['authorization'] !== undefined) agent['authorization'] = `NodeKey ${nodeKey}`
+    await sendLog(server, text, agent)
     const reply = await untilLines(server, nodeKey, data.length)
     const { items } = reply.json<LogList>()
     expect(items.map(({ line }) => line).reverse()).toEqual(data)
