@@ -3,11 +3,11 @@
  * without a session id makes the agent give this carve up; only `retry` makes it come back.
  */
 
-import { carveSessionStub, type CarveClaim } from '../carves/claim.ts'
+import { carveSessionStub, carveTagOf, requestTagOf, type CarveClaim } from '../carves/claim.ts'
 import { planCarve } from '../fleet/carve-plan.ts'
 import { authenticate } from './authenticate.ts'
 import { integerMember, readSmallObject, textMember } from './body.ts'
-import { carveTagOf, makeCarveSessionId, requestTagOf } from './carve-session-id.ts'
+import { makeCarveSessionId } from './carve-session-id.ts'
 import type { AgentContext } from './context.ts'
 import { answer, retry, type AgentOutcome } from './outcome.ts'
 

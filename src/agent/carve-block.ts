@@ -4,10 +4,10 @@
  */
 
 import { BlockReader } from '../carves/block-reader.ts'
+import { requestTagOf } from '../carves/claim.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { announcedBytes, textMember } from './body.ts'
-import { requestTagOf } from './carve-session-id.ts'
 import { openSink, type CarveSink } from './carve-sink.ts'
 import { carveTargetOf, refusedBlock, type CarveTarget } from './carve-target.ts'
 import { MAX_BLOCK_BODY_BYTES } from './constants.ts'
@@ -15,19 +15,40 @@ import type { AgentContext } from './context.ts'
 import { DONE, retry, type AgentOutcome } from './outcome.ts'
 import { Room } from './room.ts'
 
+/** Of a body that nobody wants no more than this is read. */
+const MAX_DRAINED_BYTES = 2 * MAX_BLOCK_BODY_BYTES
 const TOO_LARGE: AgentOutcome = retry({ kind: 'too-large', maxBytes: MAX_BLOCK_BODY_BYTES })
 
 /** POST carve/block. */
 export async function carveBlock(context: AgentContext): Promise<AgentOutcome> {
   const { request } = context
-  if ((announcedBytes(request) ?? 0) > MAX_BLOCK_BODY_BYTES) return TOO_LARGE
   if (request.body === null) return retry({ kind: 'bad-request', detail: 'there is no body' })
+  const body = request.body.getReader()
   const block = new IncomingBlock(context)
   try {
-    const arrived = await block.receive(request.body.getReader())
-    return arrived.ok ? await block.store() : arrived.reason
+    const isTooLarge = (announcedBytes(request) ?? 0) > MAX_BLOCK_BODY_BYTES
+    const arrived = isTooLarge ? fail(TOO_LARGE) : await block.receive(body)
+    if (arrived.ok) return await block.store()
+    await drain(context, body)
+    return arrived.reason
   } finally {
     await block.close()
+  }
+}
+
+/**
+ * Reads what is left of a refused body. An answer before the body's end can reach the agent as a broken connection,
+ * and it would send all of it again at once (spec 1.3, transparent resend).
+ */
+async function drain(
+  { deadline }: AgentContext,
+  body: ReadableStreamDefaultReader<Uint8Array>,
+): Promise<void> {
+  let drainedBytes = 0
+  while (drainedBytes < MAX_DRAINED_BYTES) {
+    const { done, value } = await deadline.run(body.read())
+    if (done) return
+    drainedBytes += value.length
   }
 }
 

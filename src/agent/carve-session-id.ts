@@ -4,26 +4,14 @@
  * announcement gives the same session id under one key: a resent begin changes nothing (R6).
  */
 
-import { bytesOfUuid, concatBytes, hexOf, sha256, utf8, uuidOfBytes } from '../lib/bytes.ts'
+import { bytesOfUuid, concatBytes, hexOf, uuidOfBytes } from '../lib/bytes.ts'
 import type { CarveClaim } from '../carves/claim.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { seal, unseal, type CredentialFault, type CredentialKind } from './credential.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
-const CARVE_TAG_BYTES = 16
-const REQUEST_TAG_BYTES = 8
 // environment 16, node 16, ordinal 4, carve tag 16, request tag 8, block size 4, block count 4, carve size 8
 const SESSION_ID: CredentialKind = { name: 'oec', format: 1, payloadBytes: 76 }
-
-/** The tag of a carve id: the first 16 bytes of its SHA-256, as hexadecimal. */
-export async function carveTagOf(carveId: string): Promise<string> {
-  return hexOf((await sha256(utf8(carveId))).subarray(0, CARVE_TAG_BYTES))
-}
-
-/** The tag of a request id: the first 8 bytes of its SHA-256, as hexadecimal. */
-export async function requestTagOf(requestId: string): Promise<string> {
-  return hexOf((await sha256(utf8(requestId))).subarray(0, REQUEST_TAG_BYTES))
-}
 
 export function makeCarveSessionId(keys: SigningKeys, claim: CarveClaim): Promise<string> {
   const numbers = new Uint8Array(16)

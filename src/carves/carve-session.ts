@@ -6,13 +6,14 @@
 
 import { DurableObject } from 'cloudflare:workers'
 import { syncCarve } from '../db/carve-sync.ts'
-import { blockBytes, blocksOfPart, partCount, partOfBlock, type CarvePlan } from '../fleet/carve-plan.ts'
+import { blockBytes, partCount, partOfBlock, type CarvePlan } from '../fleet/carve-plan.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { CarveArchive } from './carve-archive.ts'
 import { archiveKey, type CarveClaim } from './claim.ts'
 import * as limits from './constants.ts'
 import { SessionStore, type Duty, type Session } from './session-store.ts'
+import { SessionUploads } from './session-uploads.ts'
 
 export type BeginVerdict = 'accepted' | 'refused'
 export type BlockVerdict = 'stored' | 'unknown-session'
@@ -29,9 +30,7 @@ export interface CarveProgress {
 
 export class CarveSession extends DurableObject<Env> {
   readonly #store: SessionStore
-  /** Blocks on their way to R2: a second copy waits for the first, because uploading a part again kills its etag. */
-  readonly #uploads = new Map<number, Promise<void>>()
-  #beginning: Promise<string> | null = null
+  readonly #uploads: SessionUploads
   #syncing: Promise<void> = Promise.resolve()
   /** When the alarm goes off; null: not known. */
   #armedMs: number | null = null
@@ -39,6 +38,7 @@ export class CarveSession extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     this.#store = new SessionStore(ctx.storage)
+    this.#uploads = new SessionUploads(env.CARVES, this.#store)
   }
 
   /** Starts the session. The same start again is the same session; another one only before a block has come. */
@@ -73,8 +73,9 @@ export class CarveSession extends DurableObject<Env> {
         })
         return session === null ? 'unknown-session' : 'stored'
       }
-      const running = this.#uploads.get(blockId)
-      if (running === undefined) return this.#uploadBlock(session, blockId, stream)
+      const part = partOfBlock(claim.plan, blockId)
+      const running = this.#uploads.running(part)
+      if (running === undefined) return this.#uploadBlock(session, part, stream)
       await running.catch(() => {
         // It failed its own caller; this copy takes over.
       })
@@ -89,22 +90,30 @@ export class CarveSession extends DurableObject<Env> {
     return this.#progressOf(session)
   }
 
-  /** Takes the carve away for good: blocks, upload and archive. What is still coming in is refused afterwards. */
+  /**
+   * Takes the carve away for good: blocks, upload and archive. What is still coming in is refused afterwards.
+   * Idempotent; throws when R2 does not answer.
+   */
   async erase(): Promise<void> {
     const session = this.#store.session()
     await this.#store.forget()
     this.#armedMs = null
     // What was being told to D1 must not come after the caller's own change there.
     await this.#syncing
-    if (session !== null) await this.#archive(session).discard(session.uploadId)
+    const [environmentId, nodeId, carveTag] = (this.ctx.id.name ?? '').split('/')
+    if (environmentId === undefined || nodeId === undefined || carveTag === undefined)
+      throw new Error('the object is addressed by name')
+    const archive = new CarveArchive(this.env.CARVES, archiveKey(environmentId, nodeId, carveTag))
+    await archive.discard(session?.uploadId ?? null)
   }
 
   override async alarm(): Promise<void> {
     this.#armedMs = null
     const session = this.#store.session()
     if (session === null) return
+    if (isAbandoned(session, Date.now()) && this.#store.duty('work').dueMs === null)
+      this.#store.wantBy('work', Date.now())
     await this.#whenDue('work', () => this.#work())
-    if (isAbandoned(session, Date.now())) await this.#giveUp(session)
     await this.#whenDue('sync', () => this.#sync())
     await this.#arm()
   }
@@ -122,12 +131,11 @@ export class CarveSession extends DurableObject<Env> {
       createdAtMs: nowMs,
     }
     this.#store.start(carve, nowMs + limits.FIRST_SYNC_AFTER_MS)
-    this.#beginning = null
   }
 
   /** Whether something has come or is coming in. */
   #isTouched(session: Session): boolean {
-    return session.status !== 'receiving' || this.#store.blocksReceived() > 0 || this.#uploads.size > 0
+    return session.status !== 'receiving' || this.#store.blocksReceived() > 0 || !this.#uploads.isIdle
   }
 
   /** The session that this claim may bring blocks to. */
@@ -147,66 +155,34 @@ export class CarveSession extends DurableObject<Env> {
     this.#store.wantBy('sync', nowMs + limits.SYNC_EVERY_MS)
   }
 
-  async #uploadBlock(session: Session, blockId: number, stream: ReadableStream): Promise<BlockVerdict> {
-    const { plan } = session.carve
-    const part = partOfBlock(plan, blockId)
-    const { bytes } = blocksOfPart(plan, part)
-    const upload = new Deadline(limits.UPLOAD_WITHIN_MS).run(this.#upload(session, part, stream, bytes))
-    const noted = upload.then((etag) => this.#notePart(session, part, etag))
-    this.#uploads.set(blockId, noted)
-    try {
-      await noted
-    } finally {
-      this.#uploads.delete(blockId)
-    }
-    this.#noteBlock(session, this.#store.uploadedParts().length === partCount(plan), Date.now())
+  async #uploadBlock(session: Session, part: number, stream: ReadableStream): Promise<BlockVerdict> {
+    await this.#uploads.uploadStreamed(session, part, stream)
+    this.#noteBlock(session, this.#isWhole(session), Date.now())
     await this.#arm()
     return 'stored'
   }
 
-  /** Brings one part to R2; returns its etag. */
-  async #upload(session: Session, part: number, stream: ReadableStream, bytes: number): Promise<string> {
-    const { rowId, plan } = session.carve
-    const archive = this.#archive(session)
-    if (partCount(plan) === 1) return archive.putWhole(rowId, stream, bytes)
-    return archive.putPart(await this.#uploadId(session), part, stream, bytes)
-  }
-
-  #notePart(session: Session, part: number, etag: string): void {
-    if (this.#store.session()?.carve.rowId !== session.carve.rowId) throw new SessionGone()
-    this.#store.putPart(session.carve.plan, part, etag)
-  }
-
-  /** The id of the multipart upload, which is begun once. */
-  async #uploadId(session: Session): Promise<string> {
-    const known = this.#store.session()?.uploadId ?? null
-    if (known !== null) return known
-    this.#beginning ??= this.#archive(session).begin(session.carve.rowId)
-    try {
-      const uploadId = await this.#beginning
-      if (this.#store.session()?.carve.rowId !== session.carve.rowId) throw new SessionGone()
-      this.#store.setUploadId(uploadId)
-      return uploadId
-    } finally {
-      this.#beginning = null
-    }
+  #isWhole({ carve }: Session): boolean {
+    return this.#store.uploadedParts().length === partCount(carve.plan)
   }
 
   /** Runs a duty whose time has come. One that fails is due again, later each time. */
   async #whenDue(duty: Duty, run: () => Promise<void>): Promise<void> {
+    const nowMs = Date.now()
     if (this.#store.session() === null) return
     const { dueMs, failures } = this.#store.duty(duty)
-    if (dueMs === null || dueMs > Date.now()) return
-    this.#store.takeUp(duty)
+    if (dueMs === null || dueMs > nowMs) return
+    // An object that dies meanwhile takes the duty up again; what comes up meanwhile makes it due sooner.
+    const againMs = nowMs + limits.DUTY_AGAIN_AFTER_MS
+    this.#store.setDuty(duty, againMs, failures)
     try {
       await run()
-      if (failures > 0 && this.#store.session() !== null) this.#store.noteFailures(duty, 0)
+      if (this.#store.session() !== null) this.#store.settleDuty(duty, againMs)
     } catch (error) {
       console.error(JSON.stringify({ event: `carve-${duty}-failed`, failures, error: String(error) }))
       if (this.#store.session() === null) return
-      this.#store.noteFailures(duty, failures + 1)
       const waitMs = Math.min(limits.FIRST_RETRY_AFTER_MS * 2 ** failures, limits.LAST_RETRY_AFTER_MS)
-      this.#store.wantBy(duty, Date.now() + waitMs)
+      this.#store.setDuty(duty, Date.now() + waitMs, failures + 1)
     }
   }
 
@@ -214,26 +190,12 @@ export class CarveSession extends DurableObject<Env> {
   async #work(): Promise<void> {
     const session = this.#store.session()
     if (session?.status !== 'receiving') return
-    const { plan } = session.carve
-    for (const part of this.#store.fullParts(plan)) {
-      const { bytes } = blocksOfPart(plan, part)
-      const stream = streamOf(this.#store.partRows(plan, part))
-      this.#notePart(session, part, await this.#upload(session, part, stream, bytes))
-    }
-    if (this.#store.uploadedParts().length === partCount(plan)) await this.#finish(session.carve.rowId)
-  }
-
-  async #finish(rowId: string): Promise<void> {
-    const session = this.#store.session()
-    if (session?.carve.rowId !== rowId) return
-    const archive = this.#archive(session)
-    if (session.uploadId !== null && !session.isAssembled)
-      await archive.complete(rowId, session.uploadId, this.#store.uploadedParts())
-    if (this.#store.session()?.carve.rowId !== rowId) return
-    this.#store.setAssembled()
-    const { sha256, isZstd } = await archive.examine(session.carve.plan.carveSize)
-    if (this.#store.session()?.carve.rowId !== rowId) return
-    this.#store.end('complete', { message: null, sha256, isZstd })
+    if (isAbandoned(session, Date.now())) return this.#giveUp(session)
+    await this.#uploads.uploadGathered(session)
+    const present = this.#store.session()
+    if (present === null || !this.#isWhole(present)) return
+    const examined = await this.#uploads.finish(present)
+    this.#store.end('complete', { message: null, ...examined, blocksReceived: present.carve.plan.blockCount })
     this.#store.wantBy('sync', Date.now())
   }
 
@@ -241,11 +203,11 @@ export class CarveSession extends DurableObject<Env> {
   async #giveUp(session: Session): Promise<void> {
     const { blocksReceived, blockCount } = this.#progressOf(session)
     const isWhole = blocksReceived === blockCount
-    await this.#archive(session).discard(session.uploadId)
+    await this.#uploads.discard(session)
     const message = isWhole
       ? 'every block came, but the archive could not be put together'
       : `the agent sent ${blocksReceived} of ${blockCount} blocks and no more`
-    this.#store.end(isWhole ? 'failed' : 'expired', { message, sha256: null, isZstd: false })
+    this.#store.end(isWhole ? 'failed' : 'expired', { message, sha256: null, isZstd: false, blocksReceived })
     this.#store.wantBy('sync', Date.now())
   }
 
@@ -254,7 +216,9 @@ export class CarveSession extends DurableObject<Env> {
     const session = this.#store.session()
     if (session === null) return
     const progress = this.#progressOf(session)
-    const told = syncCarve(this.env.DB, session.carve, progress, session.outcome, Date.now())
+    const told = new Deadline(limits.SYNC_WITHIN_MS).run(
+      syncCarve(this.env.DB, session.carve, progress, session.outcome, Date.now()),
+    )
     this.#syncing = told.catch(() => {
       // The duty's own failure; here only its end matters.
     })
@@ -267,35 +231,29 @@ export class CarveSession extends DurableObject<Env> {
     return {
       status: session.status,
       message: session.outcome?.message ?? null,
-      blocksReceived: session.status === 'complete' ? plan.blockCount : this.#store.blocksReceived(),
+      blocksReceived: session.outcome?.blocksReceived ?? this.#store.blocksReceived(),
       blockCount: plan.blockCount,
       bytes: plan.carveSize,
       sha256: session.outcome?.sha256 ?? null,
     }
   }
 
-  #archive(session: Session): CarveArchive {
-    return new CarveArchive(this.env.CARVES, session.carve.objectKey)
-  }
-
   /** Wakes up for whatever is due first. */
   async #arm(): Promise<void> {
+    this.#armedMs ??= await this.ctx.storage.getAlarm()
     const session = this.#store.session()
     if (session === null) return
+    const nowMs = Date.now()
     const dues = [this.#store.duty('work').dueMs, this.#store.duty('sync').dueMs]
-    if (session.status === 'receiving') dues.push(session.lastBlockAtMs + limits.ABANDONED_AFTER_MS)
+    if (session.status === 'receiving' && !isAbandoned(session, nowMs))
+      dues.push(session.lastBlockAtMs + limits.ABANDONED_AFTER_MS)
     const dueMs = Math.min(...dues.filter((due) => due !== null))
     if (dueMs === Number.POSITIVE_INFINITY) return
-    this.#armedMs ??= await this.ctx.storage.getAlarm()
-    if (this.#armedMs !== null && this.#armedMs <= dueMs) return
+    const isLost = this.#armedMs !== null && this.#armedMs < nowMs - limits.ALARM_LOST_AFTER_MS
+    if (this.#armedMs !== null && this.#armedMs <= dueMs && !isLost) return
     this.#armedMs = dueMs
     await this.ctx.storage.setAlarm(dueMs)
   }
-}
-
-/** Thrown when a session was erased or replaced while something was on its way to R2. */
-class SessionGone extends Error {
-  override readonly name = 'SessionGone'
 }
 
 function isClaimed({ carve }: Session, claim: CarveClaim): boolean {
@@ -308,15 +266,4 @@ function samePlan(a: CarvePlan, b: CarvePlan): boolean {
 
 function isAbandoned({ status, lastBlockAtMs }: Session, nowMs: number): boolean {
   return status === 'receiving' && nowMs - lastBlockAtMs >= limits.ABANDONED_AFTER_MS
-}
-
-/** A stream that takes from the source as fast as it is read. */
-function streamOf(source: Iterator<Bytes>): ReadableStream<Bytes> {
-  return new ReadableStream<Bytes>({
-    pull(controller) {
-      const next = source.next()
-      if (next.done === true) controller.close()
-      else controller.enqueue(next.value)
-    },
-  })
 }

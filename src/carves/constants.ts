@@ -11,6 +11,14 @@ export const FIRST_SYNC_AFTER_MS = 500
 export const SYNC_EVERY_MS = 10_000
 /** One block on its way to R2; its agent has given up by then (spec 1.3: 16 s). */
 export const UPLOAD_WITHIN_MS = 20_000
+/** A gathered part (less than 10 MiB), or R2 putting parts together: beyond this it hangs, and is tried again. */
+export const WORK_STEP_WITHIN_MS = 60_000
+/** Telling D1 is one statement. */
+export const SYNC_WITHIN_MS = 10_000
+/** A duty whose object died under it is taken up again after this. */
+export const DUTY_AGAIN_AFTER_MS = 30_000
+/** An alarm that is so long overdue is not coming: workerd forgets past ones in a restart (workerd issue 3138). */
+export const ALARM_LOST_AFTER_MS = 60_000
 /** Back-off of what failed: doubled each time, up to the second. */
 export const FIRST_RETRY_AFTER_MS = 2_000
 export const LAST_RETRY_AFTER_MS = 5 * 60_000

@@ -37,6 +37,8 @@ export interface SessionOutcome {
   message: string | null
   sha256: string | null
   isZstd: boolean
+  /** How many blocks had come: they are dropped with the end. */
+  blocksReceived: number
 }
 
 export interface Session {
@@ -235,13 +237,15 @@ export class SessionStore {
     this.#sql.exec(`UPDATE session SET ${column} = ?1 WHERE ${column} IS NULL OR ${column} > ?1`, dueMs)
   }
 
-  /** Takes a duty off the list before it is done, so that what comes up meanwhile makes it due again. */
-  takeUp(duty: Duty): void {
-    this.#sql.exec(`UPDATE session SET ${duty}_due_ms = NULL`)
+  /** Sets when a duty is due and how often it failed. */
+  setDuty(duty: Duty, dueMs: number, failures: number): void {
+    this.#sql.exec(`UPDATE session SET ${duty}_due_ms = ?, ${duty}_failures = ?`, dueMs, failures)
   }
 
-  noteFailures(duty: Duty, failures: number): void {
-    this.#sql.exec(`UPDATE session SET ${duty}_failures = ?`, failures)
+  /** A duty is done, unless it was wanted again since it was set to `dueMs`. */
+  settleDuty(duty: Duty, dueMs: number): void {
+    this.#sql.exec(`UPDATE session SET ${duty}_failures = 0`)
+    this.#sql.exec(`UPDATE session SET ${duty}_due_ms = NULL WHERE ${duty}_due_ms = ?`, dueMs)
   }
 }
 
