@@ -25,5 +25,5 @@ export class Agents extends WorkerEntrypoint<Env> {
 export default {
   fetch: (request, env, ctx) => app.fetch(request, env, ctx),
   queue: (batch, env) => consumeQueue(batch, env),
-  scheduled: (_controller, env, ctx) => runSchedule(env, ctx),
+  scheduled: ({ scheduledTime }, env, ctx) => runSchedule(env, ctx, scheduledTime),
 } satisfies ExportedHandler<Env>

@@ -66,9 +66,11 @@ async function serve(options: StartOptions, certificate: string, stop: StopReque
   const first = await Promise.race([over, untilHealthy(options, certificate, stop.signal)])
   if (first === undefined) {
     console.log(announcement(options))
-    const tick = (): void => void tickCron(options, certificate)
-    tick()
-    setInterval(tick, CRON_PERIOD_MS).unref()
+    const tick = (atMs: number): void => void tickCron(options, certificate, atMs)
+    // As if a minute later: the local queue is gone with its process, so that nobody comes for what lies in the inbox by
+    // now, however young it is.
+    tick(Date.now() + CRON_PERIOD_MS)
+    setInterval(() => tick(Date.now()), CRON_PERIOD_MS).unref()
   }
   if ((await over) === 'ended') {
     killGroup(server.groupId)

@@ -75,9 +75,12 @@ export async function untilHealthy(
   }
 }
 
-/** One tick of the cron trigger, which local development does not fire by itself. A miss is made up by the next one. */
-export async function tickCron(options: StartOptions, certificate: string): Promise<void> {
-  await probe(options, certificate, '/cdn-cgi/local/scheduled?cron=*+*+*+*+*')
+/**
+ * One tick of the cron trigger, which local development does not fire by itself; the Worker is told that it is `atMs`.
+ * A miss is made up by the next one.
+ */
+export async function tickCron(options: StartOptions, certificate: string, atMs: number): Promise<void> {
+  await probe(options, certificate, `/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=${atMs}`)
 }
 
 /**
