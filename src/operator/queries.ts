@@ -22,7 +22,7 @@ import { nodesOf, targetsSchema, unresolved } from './targets.ts'
 
 /** A distributed read hands out the SQL of all open queries at once: keep each one small. */
 const MAX_SQL_BYTES = 64 * 1_024
-const SHORTEST_LIFE_S = 60
+const SHORTEST_LIFE_S = 1
 const LONGEST_LIFE_S = 30 * 86_400
 const DEFAULT_LIFE_S = 86_400
 

@@ -5,7 +5,7 @@ import { findQuery, type QueryRow } from '../db/queries.ts'
 import { queryCounts, queryStatus } from '../fleet/query-status.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { rfc3339 } from '../lib/time.ts'
-import { readCounts } from '../queries/read.ts'
+import { readCounts, readManyCounts } from '../queries/read.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import type { OperatorContext } from './context.ts'
 import { time } from './describe.ts'
@@ -14,8 +14,6 @@ import { notFound } from './problem.ts'
 
 /** A shard that does not count in this time is an outage. */
 const COUNTS_WITHIN_MS = 2_000
-/** A list asks for the counts of this many queries at once: Workers let six connections wait, objects queue. */
-const COUNTS_AT_ONCE = 8
 /** What could not be erased by then, the environment's object erases later. */
 const ERASE_WITHIN_MS = 3_000
 
@@ -65,14 +63,12 @@ export async function shownQuery(
   }
 }
 
-/** Several, a few at a time. */
+/** Several, with one call for each shard. */
 export async function shownQueries(c: OperatorContext, rows: readonly QueryRow[]) {
-  const shown: Awaited<ReturnType<typeof shownQuery>>[] = []
-  for (let start = 0; start < rows.length; start += COUNTS_AT_ONCE) {
-    const some = rows.slice(start, start + COUNTS_AT_ONCE)
-    shown.push(...(await Promise.all(some.map((row) => shownQuery(c, row)))))
-  }
-  return shown
+  if (rows.length === 0) return []
+  const counted = readManyCounts(c.env, c.var.environment.id, rows)
+  const counts = await new Deadline(COUNTS_WITHIN_MS).run(counted)
+  return Promise.all(rows.map((row, index) => shownQuery(c, row, counts[index])))
 }
 
 /** Erases a query's answers from its shards now, as far as they answer. */

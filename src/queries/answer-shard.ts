@@ -11,7 +11,7 @@ import { decideOffer, type OfferPolicy } from '../fleet/offer.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { shardOf } from '../snapshot/remaining.ts'
-import type { AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
+import type { AnswerCounts, AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
 import * as limits from './constants.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
 
@@ -83,9 +83,9 @@ export class AnswerShard extends DurableObject<Env> {
     return tally
   }
 
-  /** How many of this shard's nodes answered, and how many of those failed. */
-  counts(number: number): { answered: number; failed: number } {
-    return this.#store.counts(number)
+  /** For each of these queries: how many of this shard's nodes answered, and how many of those failed. */
+  counts(numbers: readonly number[]): AnswerCounts[] {
+    return numbers.map((number) => this.#store.counts(number))
   }
 
   /** Answers without their rows, newest first, after a place in that order. */

@@ -37,6 +37,12 @@ export interface AnswerRecord {
   truncated: boolean
 }
 
+/** Of the nodes asked, how many answered; failed ones included. */
+export interface AnswerCounts {
+  answered: number
+  failed: number
+}
+
 /** A place in the order of answers: newest first, then by ordinal. */
 export interface AnswerPosition {
   receivedAtMs: number

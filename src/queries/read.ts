@@ -3,7 +3,7 @@
 import { base64UrlOf, bytesOfBase64Url, textOf, utf8 } from '../lib/bytes.ts'
 import { gunzip } from '../lib/compression.ts'
 import { Deadline } from '../lib/deadline.ts'
-import { compareNewestFirst, type AnswerPosition, type AnswerRecord } from './answer.ts'
+import { compareNewestFirst, type AnswerCounts, type AnswerPosition, type AnswerRecord } from './answer.ts'
 import { MAX_ANSWER_BYTES } from './constants.ts'
 import { splitRows } from './rows.ts'
 import { answerShardStub } from './shard-name.ts'
@@ -49,16 +49,30 @@ export class BadCursor extends Error {
 }
 
 /** How many nodes answered a query, and how many of those failed. Throws when a shard does not answer. */
-export async function readCounts(
+export async function readCounts(env: Env, environmentId: string, query: QueryPlace): Promise<AnswerCounts> {
+  const [counts] = await readManyCounts(env, environmentId, [query])
+  return counts ?? { answered: 0, failed: 0 }
+}
+
+/** The same for several queries, in their order, with one call for each shard. */
+export async function readManyCounts(
   env: Env,
   environmentId: string,
-  query: QueryPlace,
-): Promise<{ answered: number; failed: number }> {
-  const counts = await eachShard(env, environmentId, query, (shard) => shard.counts(query.number))
-  return {
-    answered: counts.reduce((sum, { answered }) => sum + answered, 0),
-    failed: counts.reduce((sum, { failed }) => sum + failed, 0),
+  queries: readonly QueryPlace[],
+): Promise<AnswerCounts[]> {
+  const sums = new Map(queries.map((query) => [query, { answered: 0, failed: 0 }]))
+  for (const [shards, group] of Map.groupBy(queries, (query) => query.shards)) {
+    const numbers = group.map(({ number }) => number)
+    for (const counts of await eachShard(env, environmentId, shards, (shard) => shard.counts(numbers))) {
+      for (const [index, query] of group.entries()) {
+        const sum = sums.get(query)
+        if (sum === undefined) continue
+        sum.answered += counts[index]?.answered ?? 0
+        sum.failed += counts[index]?.failed ?? 0
+      }
+    }
   }
+  return [...sums.values()]
 }
 
 /** One page of answers, one for each node, newest first. Throws BadCursor. */
@@ -70,7 +84,7 @@ export async function pageAnswers(
   limit: number,
 ): Promise<Page<AnswerItem>> {
   const after = cursor === null ? null : readCursor(cursor)
-  const lists = await eachShard(env, environmentId, query, (shard) =>
+  const lists = await eachShard(env, environmentId, query.shards, (shard) =>
     shard.records(query.number, after, limit + 1),
   )
   const merged = lists.flat().sort(compareNewestFirst)
@@ -92,7 +106,7 @@ export async function pageResults(
 ): Promise<Page<ResultItem>> {
   const from = cursor === null ? null : readCursor(cursor)
   const skipped = from?.row ?? 0
-  const lists = await eachShard(env, environmentId, query, (shard) =>
+  const lists = await eachShard(env, environmentId, query.shards, (shard) =>
     shard.recordsWithRows(query.number, from, limit + skipped + 1, MAX_PAGE_BYTES),
   )
   // A shard that stopped early may have more answers that are newer than another's older ones: beyond its last one
@@ -122,7 +136,7 @@ type Shard = ReturnType<typeof answerShardStub>
 async function eachShard<T>(
   env: Env,
   environmentId: string,
-  { shards }: QueryPlace,
+  shards: number,
   ask: (shard: Shard) => Promise<T>,
 ): Promise<T[]> {
   const asked = Array.from({ length: shards }, (_, shard) =>

@@ -24,12 +24,17 @@ export interface FreshOptions<T> {
 }
 
 export class FreshValue<T> {
-  #value: { content: T; loadedAtMs: number } | null = null
+  #value: { content: T; loadedAtMs: number; startedAtMs: number } | null = null
   #refreshStartedAtMs = Number.NEGATIVE_INFINITY
 
-  /** When a refresh was last begun. */
+  /** When a refresh was last begun, ended or not. */
   get refreshStartedAtMs(): number {
     return this.#refreshStartedAtMs
+  }
+
+  /** The value, if its refresh was begun at this time or later. */
+  loadedSince(timeMs: number): T | null {
+    return this.#value !== null && this.#value.startedAtMs >= timeMs ? this.#value.content : null
   }
 
   /** The value by the freshness rule. Throws only where there is no value at all and none can be had. */
@@ -62,7 +67,7 @@ export class FreshValue<T> {
     const next = await options.load(withinMs)
     const present = this.#value
     const content = present !== null && !options.mayReplace(present.content, next) ? present.content : next
-    this.#value = { content, loadedAtMs: Date.now() }
+    this.#value = { content, loadedAtMs: Date.now(), startedAtMs: options.nowMs }
     return content
   }
 }

@@ -15,6 +15,8 @@ import { PartCache } from './part-cache.ts'
 const OBJECT_WITHIN_MS = 1_000
 /** A miss of the directory refreshes it at most this often (design 4, Enroll). */
 const DIRECTORY_MISS_EVERY_MS = 1_000
+/** How often a request looks whether another one has fetched what it waits for. */
+const LOOK_AGAIN_AFTER_MS = 50
 /** Environments whose heads an isolate remembers. */
 const MAX_HEADS = 1_000
 
@@ -34,7 +36,10 @@ export interface SnapshotSource {
   part(environmentId: string, hash: string, request: SnapshotRequest): Promise<Bytes>
   nodeSet(environmentId: string, hash: string, request: SnapshotRequest): Promise<NodeSet>
   directory(request: SnapshotRequest): Promise<Directory>
-  /** The directory once more after a miss, fetched anew unless that was done within a second. */
+  /**
+   * A directory that was fetched after the miss, so that a miss in it is known to be one. Fetched at most once a second:
+   * who comes within that second waits for its end.
+   */
   directoryAfterMiss(request: SnapshotRequest): Promise<Directory>
 }
 
@@ -90,11 +95,16 @@ export function createSnapshotSource(): SnapshotSource {
     directory(request) {
       return directory.read(directoryOptions(request))
     },
-    directoryAfterMiss(request) {
-      const recently = Date.now() - directory.refreshStartedAtMs < DIRECTORY_MISS_EVERY_MS
-      return recently
-        ? directory.read(directoryOptions(request))
-        : directory.refreshNow(directoryOptions(request))
+    async directoryAfterMiss(request) {
+      const missedAtMs = Date.now()
+      for (;;) {
+        const newer = directory.loadedSince(missedAtMs)
+        if (newer !== null) return newer
+        const dueInMs = directory.refreshStartedAtMs + DIRECTORY_MISS_EVERY_MS - Date.now()
+        if (dueInMs <= 0) return directory.refreshNow(directoryOptions(request))
+        // Another request's refresh may be under way: its promise cannot be awaited here, its value can be seen.
+        await request.deadline.run(scheduler.wait(Math.min(dueInMs, LOOK_AGAIN_AFTER_MS)))
+      }
     },
   }
 }

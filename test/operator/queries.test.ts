@@ -91,7 +91,7 @@ describe('opening a query', () => {
     [{ sql: `SELECT '${'x'.repeat(65_536)}'` }, '/sql'],
     [{ sql: 5 }, '/sql'],
     [{ sql: undefined }, '/sql'],
-    [{ expiresInSeconds: 59 }, '/expiresInSeconds'],
+    [{ expiresInSeconds: 0 }, '/expiresInSeconds'],
     [{ expiresInSeconds: 2_592_001 }, '/expiresInSeconds'],
     [{ expiresInSeconds: 60.5 }, '/expiresInSeconds'],
     [{ expiresInSeconds: '60' }, '/expiresInSeconds'],

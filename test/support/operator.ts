@@ -49,7 +49,6 @@ export async function enrollHost(
   hostname: string,
   options: { secret?: string; platform?: string; platformType?: string; uuid?: string } = {},
 ): Promise<string> {
-  // Like an agent, it comes again: an isolate looks at the directory anew at most once a second.
   return server.until(async () => {
     const reply = await server.agent('/api/osquery/enroll', {
       enroll_secret: options.secret ?? ENROLL_SECRET,
