@@ -128,7 +128,7 @@ describe.each(['inbox', 'queue'])('the port %s', (port) => {
 
   it('the index survives the eviction of its object', async () => {
     const { id } = (await server.operator('GET', '/environments/default')).json<{ id: string }>()
-    await server.worker.evictDurableObject('Archive', { name: id })
+    await server.worker.evictDurableObject('ARCHIVE_INDEX', { name: id })
     expect((await send(text('after'))).text).toBe('{}')
     await untilLines(server, nodeKey, lines)
   })
