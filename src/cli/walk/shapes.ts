@@ -25,8 +25,8 @@ export const logItem = z.object({
   eventId: z.string().min(1),
   nodeId: z.string(),
   hostname: z.string(),
-  type: z.enum(['result', 'status']),
-  name: z.string().nullable(),
+  type: z.enum(['result', 'snapshot', 'status']),
+  name: z.string(),
   receivedAt: time,
 })
 export type LogItem = z.infer<typeof logItem>

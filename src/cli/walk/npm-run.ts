@@ -1,31 +1,43 @@
-/** `npm start` as a user's terminal runs it: its output, the signals it gets, and whether anything of it is left. */
+/** npm as a user's terminal runs it: its output, the signals it gets, and whether anything of it is left. */
 
-import { once } from 'node:events'
+import type { ChildProcessByStdio } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import type { ProcessEntry } from '../start/processes.ts'
 import { listProcesses, signalProcess } from '../start/processes.ts'
-import type { NpmProcess } from './npm.ts'
-import { spawnNpm } from './npm.ts'
+import { userEnvironment } from './user-environment.ts'
 
 const POLL_MS = 50
 const KEPT_OUTPUT_CHARACTERS = 64_000
 
-export class NpmStart {
-  readonly #npm: NpmProcess
+export class NpmRun {
+  readonly #npm: ChildProcessByStdio<null, Readable, Readable>
+  readonly #groupId: number
+  /** Ours and those that processes of ours have made. */
   readonly #groupIds: Set<number>
   #output = ''
-  /** The exit code of npm; the signal's name where one ended it. */
+  /** The exit code of npm; the signal's name where one ended it. Its output is whole by then. */
   readonly ended: Promise<number | string>
 
-  constructor(folder: string, port: number) {
-    this.#npm = spawnNpm(folder, ['start', '--', '--port', String(port), '--ip', '127.0.0.1'])
+  /** Starts `npm …` in a process group of its own. */
+  constructor(folder: string, args: readonly string[]) {
+    this.#npm = spawn('npm', args, {
+      cwd: folder,
+      env: userEnvironment(process.env),
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    // Said by the missing id too.
+    this.#npm.once('error', () => undefined)
     const { pid } = this.#npm
     if (pid === undefined) throw new Error('npm could not be started')
+    this.#groupId = pid
     this.#groupIds = new Set([pid])
-    this.ended = once(this.#npm, 'exit').then(
-      ([code, signal]: unknown[]) => Number(code ?? NaN) || String(signal ?? 0),
-    )
+    this.ended = new Promise((resolve) => {
+      this.#npm.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
+    })
     for (const stream of [this.#npm.stdout, this.#npm.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
         this.#output = `${this.#output}${text}`.slice(-KEPT_OUTPUT_CHARACTERS)
@@ -38,18 +50,22 @@ export class NpmStart {
     return this.#output
   }
 
+  /** How it ended, `running` if it has not in time. */
+  endedWithin(withinMs: number): Promise<number | string> {
+    return Promise.race([this.ended, sleep(withinMs, 'running', { ref: false })])
+  }
+
   /** Notes the groups of all processes that stem from npm, so that they can be killed and looked for later. */
   async noteGroups(): Promise<void> {
-    const entries = await listProcesses()
-    for (const { groupId } of descendants(entries, this.#npm.pid ?? 0)) this.#groupIds.add(groupId)
+    for (const { groupId } of descendants(await listProcesses(), this.#groupId)) this.#groupIds.add(groupId)
   }
 
   /** What Ctrl-C in a terminal does. */
   interrupt(): void {
-    signalProcess(-(this.#npm.pid ?? 0), 'SIGINT')
+    signalProcess(-this.#groupId, 'SIGINT')
   }
 
-  /** SIGKILL to every noted group in one go, as when the machine loses power. Synchronous: nothing of ours runs between. */
+  /** SIGKILL to every noted group in one go, as when power fails. Synchronous: nothing of ours runs between. */
   killAtOnce(): void {
     for (const groupId of this.#groupIds) signalProcess(-groupId, 'SIGKILL')
   }
@@ -62,6 +78,12 @@ export class NpmStart {
       if (left.length === 0 || performance.now() >= deadlineMs) return left
       await sleep(POLL_MS)
     }
+  }
+
+  /** Ends whatever is left, for cleaning up. */
+  async end(): Promise<void> {
+    await this.noteGroups()
+    if ((await this.leftovers(0)).length > 0) this.killAtOnce()
   }
 }
 
