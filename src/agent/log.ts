@@ -31,7 +31,10 @@ export async function log(context: AgentContext): Promise<AgentOutcome> {
     const identity = await headerIdentity(context)
     if (identity === null) return await acceptByBodyKey(context, large)
     const node = await admit(context, identity)
-    if (!node.ok) return node.reason
+    if (!node.ok) {
+      await readAway(context)
+      return node.reason
+    }
     return await acceptByHeader(context, identity, large)
   } finally {
     room()
@@ -43,6 +46,15 @@ function largeBody(request: Request): IncomingStream | null {
   const length = announcedBytes(request)
   if (length === null || length <= MAX_BUFFERED_BODY_BYTES || request.body === null) return null
   return { stream: request.body as ReadableStream<Uint8Array>, length }
+}
+
+/**
+ * Reads on to the end without keeping anything: a connection that is closed while osqueryd is still sending is an error
+ * to it, and it would never hear that it has to enroll anew.
+ */
+async function readAway({ request, deadline }: AgentContext): Promise<void> {
+  if (request.body === null) return
+  await deadline.run(request.body.pipeTo(new WritableStream())).catch(() => undefined)
 }
 
 function heldBytes(request: Request): number {
