@@ -5,7 +5,7 @@
 
 import { once } from 'node:events'
 
-import { CliFailure, runCommand } from './failure.ts'
+import { runCommand } from './failure.ts'
 import { carveFile, download } from './walk/carve-step.ts'
 import type { CheckoutCopy } from './walk/checkout-copy.ts'
 import { copyCheckout } from './walk/checkout-copy.ts'
@@ -36,10 +36,10 @@ async function main(): Promise<number> {
   const report = new Report()
   const copy = await copyCheckout()
   try {
-    await Promise.race([walk(report, copy), givenUp()])
+    await Promise.race([walk(report, copy), reasonToGiveUp().then((reason) => report.giveUp(reason))])
   } catch (error) {
     if (!(error instanceof WalkOver)) throw error
-    console.log(`The walk is over: ${error.message}`)
+    console.log(`Nothing more can be tried without "${error.message}".`)
   } finally {
     for (const run of runs) await run.end()
     await copy.remove()
@@ -103,15 +103,15 @@ function runNpm(folder: string, args: readonly string[]): NpmRun {
   return run
 }
 
-/** Rejects when the walk takes too long or is to stop. */
-async function givenUp(): Promise<never> {
+/** Resolves when the walk takes too long or is to stop. */
+async function reasonToGiveUp(): Promise<string> {
   const signals = (['SIGINT', 'SIGTERM', 'SIGHUP'] as const).map((name) =>
     once(process, name).then(() => `The walk was stopped by ${name}.`),
   )
   const tooLong = new Promise<string>((resolve) => {
     setTimeout(() => resolve(`The walk took more than ${HARD_CAP_MS / 60_000} minutes.`), HARD_CAP_MS).unref()
   })
-  throw new CliFailure(await Promise.race([...signals, tooLong]))
+  return Promise.race([...signals, tooLong])
 }
 
 await runCommand(main)

@@ -15,6 +15,7 @@ export class WalkOver extends Error {}
 export class Report {
   #passed = 0
   #failed = 0
+  #isOver = false
 
   get passed(): number {
     return this.#passed
@@ -36,6 +37,14 @@ export class Report {
     return (await this.#run(name, work))?.value
   }
 
+  /** Ends the report early, with a failure. Steps that are under way fail while things are cleaned up: not a word of them. */
+  giveUp(reason: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#failed += 1
+    console.log(`FAILED  ${reason}`)
+  }
+
   async #run<T>(name: string, work: () => Promise<Seen<T>>): Promise<Seen<T> | undefined> {
     const startMs = performance.now()
     try {
@@ -44,6 +53,7 @@ export class Report {
       print('ok', startMs, name, seen.detail)
       return seen
     } catch (error) {
+      if (this.#isOver) return undefined
       this.#failed += 1
       print('FAILED', startMs, name, reasonOf(error))
       return undefined
