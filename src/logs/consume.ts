@@ -31,11 +31,8 @@ export async function consumeQueue(batch: MessageBatch, env: Env): Promise<void>
     return
   }
   const origins = works.map(({ content }) => content.origin).filter((origin) => origin !== null)
-  const hostnames = await hostnamesOf(
-    env,
-    origins.map(({ nodeId }) => nodeId),
-  )
-  const run = new ConsumerRun(env, new Map(hostnames))
+  const run = new ConsumerRun(env)
+  await run.learnHostnames(origins.map(({ nodeId }) => nodeId))
   for (let i = 0; i < works.length; i += OPEN_AT_ONCE) await run.take(works.slice(i, i + OPEN_AT_ONCE))
   await run.settle()
 }
@@ -61,14 +58,22 @@ async function worksOf(messages: readonly Message[]): Promise<Work[]> {
 /** One batch's way through the archive: taken, then settled, in slices that fit into memory. */
 class ConsumerRun {
   readonly #env: Env
-  readonly #hostnames: Map<string, string>
   readonly #writer: ArchiveWriter
+  /** Of the nodes that were asked for; null where there is no name to be had. */
+  readonly #hostnames = new Map<string, string | null>()
   #taken: { work: Work; delivery: Delivery }[] = []
 
-  constructor(env: Env, hostnames: Map<string, string>) {
+  constructor(env: Env) {
     this.#env = env
-    this.#hostnames = hostnames
     this.#writer = new ArchiveWriter(env)
+  }
+
+  /** Asks for host names, once for each node: with D1 hanging a second time would only cost more time. */
+  async learnHostnames(nodeIds: readonly string[]): Promise<void> {
+    const unasked = nodeIds.filter((id) => !this.#hostnames.has(id))
+    if (unasked.length === 0) return
+    const names = await hostnamesOf(this.#env, unasked)
+    for (const id of unasked) this.#hostnames.set(id, names.get(id) ?? null)
   }
 
   async take(works: readonly Work[]): Promise<void> {
@@ -111,9 +116,7 @@ class ConsumerRun {
 
   async #archive(work: Work, delivery: Delivery): Promise<void> {
     const { nodeId } = delivery.origin
-    if (!this.#hostnames.has(nodeId)) {
-      for (const [id, name] of await hostnamesOf(this.#env, [nodeId])) this.#hostnames.set(id, name)
-    }
+    await this.learnHostnames([nodeId])
     await attempt(
       work,
       async () => {

@@ -185,8 +185,14 @@ describe('one bad message', () => {
 
   it('with D1 away lines go without a host name, which is filled in when they are read', async () => {
     const { nodeKey, origin } = await newNode()
-    const env = { ...server.env, DB: {} } as unknown as Env
+    let asked = 0
+    const away = () => {
+      asked += 1
+      throw new Error('injected: away')
+    }
+    const env = { ...server.env, DB: { prepare: away } } as unknown as Env
     expect((await deliver([bodyMessage(origin, nodeKey, ['{"name":"a"}'])], { env })).acked).toEqual([0])
+    expect(asked).toBe(1)
     const { items } = (await readNodeLogs(server, nodeKey)).json<LogList>()
     expect(items.map(({ hostname }) => hostname)).toEqual([`consumed-${hosts}`])
   })
