@@ -36,8 +36,11 @@ export async function partHash(bytes: Bytes): Promise<string> {
   return hexOf((await sha256(bytes)).subarray(0, 16))
 }
 
-/** Compiles one environment. Queries past their expiry are left out: server time decides (design 4). */
-export async function compileEnvironment(rows: EnvironmentRows, nowMs: number): Promise<CompiledEnvironment> {
+/**
+ * Compiles one environment. Open queries past their expiry are kept: heads leave them out, and who closes queries in
+ * D1 has to see them.
+ */
+export async function compileEnvironment(rows: EnvironmentRows): Promise<CompiledEnvironment> {
   const parts = new Map<string, Bytes>()
   async function keep(bytes: Bytes): Promise<string> {
     const hash = await partHash(bytes)
@@ -49,9 +52,10 @@ export async function compileEnvironment(rows: EnvironmentRows, nowMs: number): 
   const configurationParts = [await keep(utf8(rows.configuration.document))]
   const revoked = NodeSet.of(rows.revokedOrdinals)
   const revokedPart = rows.revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
-  const queries = rows.queries
-    .filter((query) => query.expiresAtMs > nowMs)
-    .map(({ chunks, ...query }) => ({ ...query, targets: NodeSet.ofChunks(chunks).toBytes() }))
+  const queries = rows.queries.map(({ chunks, ...query }) => ({
+    ...query,
+    targets: NodeSet.ofChunks(chunks).toBytes(),
+  }))
   return {
     environmentId: rows.environment.id,
     name: rows.environment.name,

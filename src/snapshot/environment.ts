@@ -8,7 +8,9 @@ import { closeQueries, forgetQuery, listErased } from '../db/query-life.ts'
 import { readEnvironmentRows } from '../db/snapshot-rows.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
+import { Turns } from '../lib/turns.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import { compileEnvironment, partHash, type CompiledEnvironment, type QueryDefinition } from './compile.ts'
 import { ENVIRONMENT_SCHEMA, EnvironmentStore } from './environment-store.ts'
@@ -21,6 +23,8 @@ import { mayPublish, type SnapshotFacts } from './safety.ts'
 const RECONCILE_EVERY_MS = 5 * 60_000
 /** How soon a failed copy or closing is tried again. */
 const TRY_AGAIN_AFTER_MS = 5_000
+/** How long one copy of head and parts to R2 may take. */
+const COPY_WITHIN_MS = 30_000
 /** Carves that no operator asked for: so many, and so many bytes, a day and environment. */
 export const MAX_UNASKED_CARVES_PER_DAY = 100
 export const MAX_UNASKED_CARVE_BYTES_PER_DAY = 20 * 1_024 ** 3
@@ -34,6 +38,9 @@ export interface RefreshResult {
 
 export class Environment extends DurableObject<Env> {
   readonly #store: EnvironmentStore
+  /** Each publication is put together over several awaits; one must not overtake another. */
+  readonly #publications = new Turns()
+  readonly #copies = new Turns()
   #refreshing: Promise<RefreshResult> | null = null
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -65,8 +72,10 @@ export class Environment extends DurableObject<Env> {
   async refresh(revision: number, force: boolean): Promise<RefreshResult> {
     const installed = this.#store.head()?.head.revision ?? 0
     if (installed >= revision && !force) return { revision: installed, heldBack: null }
+    // Never shared: what others wait for may have begun without force.
+    if (force) return this.#compileAndInstall(true)
     if (this.#refreshing !== null) await this.#refreshing.catch(() => null)
-    this.#refreshing ??= this.#compileAndInstall(force).finally(() => {
+    this.#refreshing ??= this.#compileAndInstall(false).finally(() => {
       this.#refreshing = null
     })
     return this.#refreshing
@@ -77,7 +86,7 @@ export class Environment extends DurableObject<Env> {
     const open = new Set(this.#store.queries().map(({ number }) => number))
     for (const { number, bits } of reports)
       if (open.has(number)) this.#store.putRemaining(number, shard, bits)
-    await this.#publish()
+    await this.#publications.run(() => this.#publish())
     await this.#closeFinished(Date.now())
   }
 
@@ -100,11 +109,11 @@ export class Environment extends DurableObject<Env> {
     const nowMs = Date.now()
     let failed = false
     const duties = [
-      () => this.#publish(),
+      () => this.#publications.run(() => this.#publish()),
       () => this.#closeFinished(nowMs),
       () => this.#eraseForgotten(),
       () => this.#compileAndInstall(false),
-      () => this.#copyToArchive(),
+      () => this.#copy(),
     ]
     for (const duty of duties) {
       try {
@@ -125,9 +134,12 @@ export class Environment extends DurableObject<Env> {
 
   async #compileAndInstall(force: boolean): Promise<RefreshResult> {
     const rows = await readEnvironmentRows(this.env.DB, this.#environmentId)
-    const present = this.#store.head()
-    if (rows === null) return { revision: present?.head.revision ?? 0, heldBack: null }
-    const compiled = await compileEnvironment(rows, Date.now())
+    if (rows === null) return { revision: this.#store.head()?.head.revision ?? 0, heldBack: null }
+    const compiled = await compileEnvironment(rows)
+    return this.#publications.run(() => this.#installIfNewer(compiled, force))
+  }
+
+  async #installIfNewer(compiled: CompiledEnvironment, force: boolean): Promise<RefreshResult> {
     const facts: SnapshotFacts = { revokedCount: compiled.revokedCount, nodeCount: compiled.nodeCount }
     const installed = this.#store.head()
     if (installed !== null && installed.head.revision >= compiled.revision) {
@@ -176,7 +188,7 @@ export class Environment extends DurableObject<Env> {
     this.#store.dropUnusedParts(new Set(used.filter((hash) => hash !== null)), Date.now())
     await this.#arm(RECONCILE_EVERY_MS)
     this.ctx.waitUntil(
-      this.#copyToArchive().catch(async (error: unknown) => {
+      this.#copy().catch(async (error: unknown) => {
         console.error(JSON.stringify({ event: 'snapshot-copy-failed', error: String(error) }))
         await this.#arm(TRY_AGAIN_AFTER_MS)
       }),
@@ -220,6 +232,11 @@ export class Environment extends DurableObject<Env> {
       }
       await forgetQuery(this.env.DB, this.#environmentId, number)
     }
+  }
+
+  /** One copy after the other, so that an older head never ends up over a newer one; a hung one is given up. */
+  #copy(): Promise<void> {
+    return this.#copies.run(() => new Deadline(COPY_WITHIN_MS).run(this.#copyToArchive()))
   }
 
   async #copyToArchive(): Promise<void> {

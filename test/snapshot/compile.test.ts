@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import type { EnvironmentRows } from '../../src/db/snapshot-rows.ts'
+import { NodeSet } from '../../src/fleet/node-set.ts'
+import { textOf, utf8 } from '../../src/lib/bytes.ts'
+import { compileEnvironment, partHash } from '../../src/snapshot/compile.ts'
+
+const DOCUMENT = '{"schedule":{ "größe" :{"query":"SELECT 1","interval":18446744073709551615}}}\n'
+const ROWS: EnvironmentRows = {
+  environment: { id: 'e', name: 'default', revision: 7, minimumIssuedAtS: 5 },
+  configuration: { version: 3, document: DOCUMENT },
+  queries: [],
+  revokedOrdinals: [],
+  nodeCount: 0,
+}
+
+function queryRow(number: number, ordinals: readonly number[]): EnvironmentRows['queries'][number] {
+  const chunks = NodeSet.of(ordinals).chunks()
+  return {
+    number,
+    id: `q${number}`,
+    kind: 'query',
+    sql: `SELECT ${number}`,
+    shards: 4,
+    expiresAtMs: 10,
+    chunks,
+  }
+}
+
+describe('compileEnvironment', () => {
+  it('takes over what D1 says of the environment', async () => {
+    expect(await compileEnvironment({ ...ROWS, nodeCount: 12 })).toMatchObject({
+      environmentId: 'e',
+      name: 'default',
+      revision: 7,
+      minimumIssuedAtS: 5,
+      configurationVersion: 3,
+      nodeCount: 12,
+    })
+  })
+
+  it('serves the configuration as it was written, byte for byte (R7)', async () => {
+    const { configurationParts, parts } = await compileEnvironment(ROWS)
+    expect(configurationParts.map((hash) => textOf(parts.get(hash) ?? utf8('')))).toEqual([DOCUMENT])
+  })
+
+  it('names parts by their bytes: the same twice, another for another document', async () => {
+    const [one, again] = await Promise.all([compileEnvironment(ROWS), compileEnvironment(ROWS)])
+    expect(again).toEqual(one)
+    const other = await compileEnvironment({ ...ROWS, configuration: { version: 3, document: '{}' } })
+    expect(other.configurationParts).not.toEqual(one.configurationParts)
+    for (const [hash, bytes] of one.parts) expect(hash).toBe(await partHash(bytes))
+  })
+
+  it('has no set of the revoked where nobody is', async () => {
+    expect(await compileEnvironment(ROWS)).toMatchObject({ revokedPart: null, revokedCount: 0 })
+  })
+
+  it('puts the revoked into a set of their own', async () => {
+    const compiled = await compileEnvironment({ ...ROWS, revokedOrdinals: [70_000, 3] })
+    const bytes = compiled.parts.get(compiled.revokedPart ?? '')
+    expect([compiled.revokedCount, bytes && [...NodeSet.fromBytes(bytes)]]).toEqual([2, [3, 70_000]])
+  })
+
+  it('keeps every open query with its targets; the expired too, so that their end is told to D1', async () => {
+    const rows = [queryRow(1, [1, 70_000]), { ...queryRow(2, []), kind: 'carve' as const }]
+    const { queries } = await compileEnvironment({ ...ROWS, queries: rows })
+    expect(
+      queries.map(({ targets, ...rest }) => ({ ...rest, targets: [...NodeSet.fromBytes(targets)] })),
+    ).toEqual([
+      {
+        number: 1,
+        id: 'q1',
+        kind: 'query',
+        sql: 'SELECT 1',
+        shards: 4,
+        expiresAtMs: 10,
+        targets: [1, 70_000],
+      },
+      { number: 2, id: 'q2', kind: 'carve', sql: 'SELECT 2', shards: 4, expiresAtMs: 10, targets: [] },
+    ])
+  })
+})
