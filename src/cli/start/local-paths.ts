@@ -5,7 +5,10 @@ import { join } from 'node:path'
 /** The folder of package.json. */
 export const ROOT = join(import.meta.dirname, '..', '..', '..')
 
-export const LOCAL = join(ROOT, '.local')
+/** `npm run serve -- --state DIR` keeps everything of its own below DIR (serve/options.ts). */
+const OWN_FOLDER = process.env.OSQUERY_EDGE_STATE
+
+export const LOCAL = OWN_FOLDER === undefined ? join(ROOT, '.local') : join(OWN_FOLDER, 'local')
 
 export const LOCAL_FILES = {
   certificate: join(LOCAL, 'server.pem'),
@@ -19,4 +22,5 @@ export const LOCAL_FILES = {
 } as const
 
 /** wrangler's own default, named because the preparation step and the server must agree on it. */
-export const STATE = join(ROOT, '.wrangler', 'state')
+export const STATE =
+  OWN_FOLDER === undefined ? join(ROOT, '.wrangler', 'state') : join(OWN_FOLDER, 'state')

@@ -54,7 +54,7 @@ export async function clearRunRecord(): Promise<void> {
 }
 
 function isStarter(command: string): boolean {
-  return command.includes('src/cli/start.ts')
+  return command.includes('src/cli/start.ts') || command.includes('src/cli/serve.ts')
 }
 
 /** A process id may have been given to a stranger since: ours name this folder or its runtime. */
