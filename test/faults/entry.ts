@@ -209,5 +209,5 @@ export class Agents extends WorkerEntrypoint<Env> {
 export default {
   fetch: (request, env, ctx) => serve(request, env, ctx, 'app'),
   queue: (batch, env) => consumeQueue(batch, faultyEnv(env)),
-  scheduled: (_controller, env, ctx) => runSchedule(faultyEnv(env), ctx),
+  scheduled: ({ scheduledTime }, env, ctx) => runSchedule(faultyEnv(env), ctx, scheduledTime),
 } satisfies ExportedHandler<Env>
