@@ -15,6 +15,8 @@ import type { AgentContext } from './context.ts'
 import { DONE, retry, type AgentOutcome } from './outcome.ts'
 import { Room } from './room.ts'
 
+/** Time to read the rest of a body that is not going to be stored. */
+const DRAIN_WITHIN_MS = 1_000
 /** Of a body that nobody wants no more than this is read. */
 const MAX_DRAINED_BYTES = 2 * MAX_BLOCK_BODY_BYTES
 const TOO_LARGE: AgentOutcome = retry({ kind: 'too-large', maxBytes: MAX_BLOCK_BODY_BYTES })
@@ -31,6 +33,9 @@ export async function carveBlock(context: AgentContext): Promise<AgentOutcome> {
     if (arrived.ok) return await block.store()
     await drain(context, body)
     return arrived.reason
+  } catch (error) {
+    await drain(context, body)
+    throw error
   } finally {
     await block.close()
   }
@@ -117,7 +122,10 @@ class IncomingBlock {
       return fail(refusedBlock('it has too many bytes'))
     if (!this.#room.covers(this.#sink?.heldBytes ?? reader.decodedBytes))
       return fail(retry({ kind: 'overloaded', what: 'carve-block' }))
-    if (this.#sink !== null) await this.#context.deadline.run(this.#sink.write(reader.takePieces()))
+    if (this.#sink === null) return ok(null)
+    const { deadline } = this.#context
+    // Not to the last moment: what is left of the body has to be read before the answer.
+    await deadline.run(this.#sink.write(reader.takePieces()), deadline.remainingMs() - DRAIN_WITHIN_MS)
     return ok(null)
   }
 }

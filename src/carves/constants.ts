@@ -9,8 +9,11 @@ export const NOTE_BLOCK_TIME_EVERY_MS = 60_000
 /** How soon the index in D1 hears of a new carve, and how often of its progress. */
 export const FIRST_SYNC_AFTER_MS = 500
 export const SYNC_EVERY_MS = 10_000
-/** One block on its way to R2; its agent has given up by then (spec 1.3: 16 s). */
-export const UPLOAD_WITHIN_MS = 20_000
+/**
+ * One block on its way to R2. The agent is answered within 8 s (design R10) and sends the block again a second later:
+ * that copy must not wait long for one that hangs.
+ */
+export const UPLOAD_WITHIN_MS = 10_000
 /** A gathered part (less than 10 MiB), or R2 putting parts together: beyond this it hangs, and is tried again. */
 export const WORK_STEP_WITHIN_MS = 60_000
 /** Telling D1 is one statement. */

@@ -54,10 +54,10 @@ async function evict(carve: Carve): Promise<void> {
 describe('a session', () => {
   it.each([
     ['gathered', 1 * MIB, 7 * MIB],
-    ['streamed', 5 * MIB, 16 * MIB],
+    ['streamed', 5 * MIB, 11 * MIB],
   ])(
     'goes on after eviction between any two blocks: %s',
-    { timeout: 20_000 },
+    { timeout: 40_000 },
     async (_w, blockSize, bytes) => {
       const carve = carveOf(nodeKey, archiveOf(bytes), blockSize)
       const sessionId = await begin(server, carve)
@@ -108,7 +108,7 @@ describe('a session', () => {
     ).not.toContainEqual(expect.stringContaining(await carveTagOf(carve.carveId)))
   })
 
-  it('tells D1 when D1 is back; blocks and archive do not wait for it', { timeout: 20_000 }, async () => {
+  it('tells D1 when D1 is back; blocks and archive do not wait for it', { timeout: 40_000 }, async () => {
     await server.env.DB.prepare('ALTER TABLE carves RENAME TO carves_away').run()
     const carve = carveOf(nodeKey, archiveOf(10_000), 4_096)
     const sessionId = await begin(server, carve)
