@@ -15,9 +15,12 @@ export function emptyChunk(): Bytes {
 
 /** Writes a sighting into its chunk; an older one never replaces a newer one. */
 export function noteSighting(chunk: Bytes, sighting: Sighting): void {
+  const column = PRESENCE_KINDS.indexOf(sighting.kind)
+  // A kind that only a newer Worker knows (gradual deploy) has no column here: its place would be a neighbour's.
+  if (column === -1) return
   const view = new DataView(chunk.buffer, chunk.byteOffset)
   const base = (sighting.ordinal % ORDINALS_PER_CHUNK) * COLUMNS * 4
-  const at = base + PRESENCE_KINDS.indexOf(sighting.kind) * 4
+  const at = base + column * 4
   if (sighting.atS < view.getUint32(at)) return
   view.setUint32(at, sighting.atS)
   if (sighting.kind === 'config')
