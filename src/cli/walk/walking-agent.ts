@@ -2,7 +2,9 @@
 
 import { STARTER_CONFIGURATION } from '../start/starter-configuration.ts'
 import { SimulatedAgent } from '../../simulator/agent.ts'
+import { newState } from '../../simulator/agent-state.ts'
 import { isJsonObject } from '../../simulator/json.ts'
+import type { LogLine } from '../../simulator/log-buffer.ts'
 import { endpointsOf } from './flagfile.ts'
 import type { LocalAccess } from './local-files.ts'
 import type { OperatorApi } from './operator-api.ts'
@@ -14,6 +16,12 @@ import { node } from './shapes.ts'
 const KEPT_LINES = 100_000
 /** Two log POSTs hold this many lines (logger_tls_max_lines), so that a flush needs several. */
 const MAX_FLUSHES = 100
+
+/** As another JSON writer than ours would write them: parsed and written anew they would differ. */
+const FOREIGN_LINES: readonly LogLine[] = [
+  String.raw`{"name":"walk_foreign", "snapshot":[{"b":18446744073709551615,"a":1.50e3,"10":-0,"2":0.0}],"action":"snapshot"}`,
+  String.raw`{"action":"added","name":"walk_foreign","columns":{"path":"\/etc\/Zo\u00eb","cut":"\ud834"}}`,
+].map((text) => ({ kind: 'result', text }))
 
 /** Whose lines are compared byte for byte: whatever a serializer might write differently. */
 const ODD_TEXTS = [
@@ -40,6 +48,8 @@ export class WalkingAgent {
       endpoints: endpointsOf(flags),
       seed: 'walk',
       keptLines: KEPT_LINES,
+      // Lines that were waiting when an earlier life ended.
+      state: { ...newState(), lines: FOREIGN_LINES },
       onEvent: ({ kind }) => {
         if (kind === 'lines-acknowledged') this.onAcknowledged()
       },
