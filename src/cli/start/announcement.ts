@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 
 import { LOCAL_FILES, ROOT } from './local-paths.ts'
 import type { StartOptions } from './options.ts'
-import { publicUrl } from './options.ts'
+import { DEFAULT_PORT, publicUrl } from './options.ts'
 
 export function announcement(options: StartOptions): string {
   const url = publicUrl(options)
@@ -25,7 +25,7 @@ osquery-edge is ready on ${url}
 An agent (osqueryd, or the simulated one):
 
   sudo osqueryd --flagfile ${flagfile}
-  npm run agent
+  ${agentCommand(options)}
 
 A live query, and its results under the id that it returns (…/queries/ID/results):
 
@@ -37,6 +37,12 @@ The newest log lines:
 
 Ctrl-C stops the server; everything is kept for the next start.
 `
+}
+
+/** The simulated agent looks for the default port by itself. */
+function agentCommand(options: StartOptions): string {
+  const isDefault = options.port === DEFAULT_PORT
+  return isDefault ? 'npm run agent' : `npm run agent -- --url ${publicUrl(options)}`
 }
 
 function shown(path: string): string {

@@ -6,7 +6,8 @@ import { parseArgs } from 'node:util'
 
 import { CliFailure } from '../failure.ts'
 
-const DEFAULT_PORT = 8443
+/** Where agents and the quick start look for it. */
+export const DEFAULT_PORT = 8443
 // Not the name: where `localhost` is ::1 first, workerd would listen on that alone and 127.0.0.1 would be refused.
 const DEFAULT_IP = '127.0.0.1'
 
