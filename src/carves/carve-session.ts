@@ -172,17 +172,15 @@ export class CarveSession extends DurableObject<Env> {
     if (this.#store.session() === null) return
     const { dueMs, failures } = this.#store.duty(duty)
     if (dueMs === null || dueMs > nowMs) return
-    // An object that dies meanwhile takes the duty up again; what comes up meanwhile makes it due sooner.
-    const againMs = nowMs + limits.DUTY_AGAIN_AFTER_MS
-    this.#store.setDuty(duty, againMs, failures)
+    this.#store.takeUp(duty, nowMs)
     try {
       await run()
-      if (this.#store.session() !== null) this.#store.settleDuty(duty, againMs)
+      if (this.#store.session() !== null) this.#store.settle(duty)
     } catch (error) {
       console.error(JSON.stringify({ event: `carve-${duty}-failed`, failures, error: String(error) }))
       if (this.#store.session() === null) return
       const waitMs = Math.min(limits.FIRST_RETRY_AFTER_MS * 2 ** failures, limits.LAST_RETRY_AFTER_MS)
-      this.#store.setDuty(duty, Date.now() + waitMs, failures + 1)
+      this.#store.postpone(duty, Date.now() + waitMs, failures + 1)
     }
   }
 

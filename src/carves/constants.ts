@@ -18,8 +18,6 @@ export const UPLOAD_WITHIN_MS = 10_000
 export const WORK_STEP_WITHIN_MS = 60_000
 /** Telling D1 is one statement. */
 export const SYNC_WITHIN_MS = 10_000
-/** A duty whose object died under it is taken up again after this. */
-export const DUTY_AGAIN_AFTER_MS = 30_000
 /** An alarm that is so long overdue is not coming: workerd forgets past ones in a restart (workerd issue 3138). */
 export const ALARM_LOST_AFTER_MS = 60_000
 /** Back-off of what failed: doubled each time, up to the second. */

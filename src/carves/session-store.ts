@@ -11,8 +11,8 @@ import { MAX_ROW_BYTES, NOTE_BLOCK_TIME_EVERY_MS } from './constants.ts'
 const SCHEMA = [
   `CREATE TABLE session (id INTEGER PRIMARY KEY CHECK (id = 1), carve TEXT NOT NULL, status TEXT NOT NULL,
      upload_id TEXT, assembled INTEGER NOT NULL DEFAULT 0, outcome TEXT, last_block_at_ms INTEGER NOT NULL,
-     work_due_ms INTEGER, work_failures INTEGER NOT NULL DEFAULT 0,
-     sync_due_ms INTEGER, sync_failures INTEGER NOT NULL DEFAULT 0);
+     work_due_ms INTEGER, work_next_ms INTEGER, work_failures INTEGER NOT NULL DEFAULT 0,
+     sync_due_ms INTEGER, sync_next_ms INTEGER, sync_failures INTEGER NOT NULL DEFAULT 0);
    CREATE TABLE parts (number INTEGER PRIMARY KEY, blocks INTEGER NOT NULL, etag TEXT);
    CREATE TABLE blocks (position INTEGER PRIMARY KEY, bytes BLOB NOT NULL);`,
 ]
@@ -226,26 +226,35 @@ export class SessionStore {
   duty(duty: Duty): { dueMs: number | null; failures: number } {
     return this.#sql
       .exec<{ dueMs: number | null; failures: number }>(
-        `SELECT ${duty}_due_ms AS dueMs, ${duty}_failures AS failures FROM session`,
+        `SELECT COALESCE(MIN(${duty}_due_ms, ${duty}_next_ms), ${duty}_due_ms, ${duty}_next_ms) AS dueMs,
+           ${duty}_failures AS failures FROM session`,
       )
       .one()
   }
 
   /** Makes a duty due at this time, unless it is due sooner. */
   wantBy(duty: Duty, dueMs: number): void {
-    const column = `${duty}_due_ms`
-    this.#sql.exec(`UPDATE session SET ${column} = ?1 WHERE ${column} IS NULL OR ${column} > ?1`, dueMs)
+    const next = `${duty}_next_ms`
+    this.#sql.exec(`UPDATE session SET ${next} = ?1 WHERE ${next} IS NULL OR ${next} > ?1`, dueMs)
   }
 
-  /** Sets when a duty is due and how often it failed. */
-  setDuty(duty: Duty, dueMs: number, failures: number): void {
-    this.#sql.exec(`UPDATE session SET ${duty}_due_ms = ?, ${duty}_failures = ?`, dueMs, failures)
+  /** Begins a duty. It stays due until it is settled, so that it is taken up again if its object dies under it. */
+  takeUp(duty: Duty, nowMs: number): void {
+    this.#sql.exec(`UPDATE session SET ${duty}_due_ms = ?, ${duty}_next_ms = NULL`, nowMs)
   }
 
-  /** A duty is done, unless it was wanted again since it was set to `dueMs`. */
-  settleDuty(duty: Duty, dueMs: number): void {
-    this.#sql.exec(`UPDATE session SET ${duty}_failures = 0`)
-    this.#sql.exec(`UPDATE session SET ${duty}_due_ms = NULL WHERE ${duty}_due_ms = ?`, dueMs)
+  /** A duty is done: it is due again only where it was wanted meanwhile. */
+  settle(duty: Duty): void {
+    this.#sql.exec(`UPDATE session SET ${duty}_due_ms = NULL, ${duty}_failures = 0`)
+  }
+
+  /** A duty failed: it is due at this time. */
+  postpone(duty: Duty, dueMs: number, failures: number): void {
+    this.#sql.exec(
+      `UPDATE session SET ${duty}_due_ms = ?, ${duty}_next_ms = NULL, ${duty}_failures = ?`,
+      dueMs,
+      failures,
+    )
   }
 }
 
