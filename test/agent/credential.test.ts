@@ -75,6 +75,16 @@ describe('a credential', () => {
     expect(await unseal(keys, KIND, text)).toEqual({ ok: false, reason: 'foreign' })
   })
 
+  it('has one text: the spare bits at its end are as they were written', async () => {
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+    const last = alphabet.indexOf(sealed.at(-1) ?? '')
+    for (const spare of [1, 2, 3]) {
+      const text = sealed.slice(0, -1) + alphabet.charAt(last ^ spare)
+      expect(bytesOfBase64Url(text.slice(5))).toEqual(bytesOfBase64Url(sealed.slice(5)))
+      expect(await unseal(keys, KIND, text)).toEqual({ ok: false, reason: 'foreign' })
+    }
+  })
+
   it('cannot be made without the current key', async () => {
     const without = { ...keys, sign: () => Promise.resolve(null) }
     await expect(seal(without, KIND, PAYLOAD)).rejects.toThrow('missing')
