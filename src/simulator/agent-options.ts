@@ -1,9 +1,12 @@
 import type { CarveRecord } from './carve.ts'
+import type { Counters } from './counters.ts'
+import type { QueryAnswer } from './distributed.ts'
 import type { EndpointName, Endpoints } from './endpoints.ts'
 import type { HostIdentifierKind, Platform } from './host.ts'
-import type { LineKind, LogLine } from './log-buffer.ts'
+import type { LineKind, LogBatch, LogLine } from './log-buffer.ts'
 import type { RememberedResult } from './result-lines.ts'
 import type { Flags } from './settings.ts'
+import type { CreateEngine } from './sql-engine.ts'
 import type { Transport } from './transport.ts'
 
 /** How to make a simulated agent. Only `url` and `enrollSecret` are required. */
@@ -19,9 +22,9 @@ export interface AgentOptions {
   readonly seed?: string
   /** Default: the canonical layout, see endpoints.ts. */
   readonly endpoints?: Endpoints
-  /** osquery's version, in User-Agent and tables. Default `5.23.1`. */
+  /** osquery's version, in User-Agent and tables; the wire follows it (dialect.ts). Default `5.23.1`. */
   readonly version?: string
-  /** Send `Authorization: NodeKey`. Agents before 5.23.0 do not. Default true. */
+  /** Send `Authorization: NodeKey`. Default: as the version does. */
   readonly authorizationHeader?: boolean
   /** Default `uuid`. */
   readonly hostIdentifier?: HostIdentifierKind
@@ -47,6 +50,14 @@ export interface AgentOptions {
   readonly onEvent?: (event: AgentEvent) => void
   /** Told of every request when it is over. */
   readonly onRequest?: (request: RequestReport) => void
+  /** Told of the lines of each log POST, before it is sent and when it was acknowledged. */
+  readonly onBatch?: (stage: 'sent' | 'acknowledged', batch: LogBatch) => void
+  /** Told of the answers of each distributed write, before it is sent and when it was accepted; by id. */
+  readonly onAnswers?: (stage: 'sent' | 'accepted', answers: ReadonlyMap<string, QueryAnswer>) => void
+  /** Counted into, shared by many agents, instead of counters of its own. */
+  readonly counters?: Counters
+  /** Makes what answers SQL; default: an {@link SqlEngine} of its own. */
+  readonly createEngine?: CreateEngine
   /** How many of the lines last sent and last acknowledged to keep for comparison. Default 0. */
   readonly keptLines?: number
   /** False frees the SQLite database after each round of queries: for thousands of agents. Default true. */
@@ -68,6 +79,8 @@ export interface AgentState {
   /** Distributed queries accepted but not started. */
   readonly queue: Readonly<Record<string, string>>
   readonly accelerateUntilMs: number
+  /** SQL of distributed queries that were running, and when they were started. */
+  readonly denylisted?: Readonly<Record<string, number>>
   /** Carves of every status; only SCHEDULED ones are picked up after a restart. */
   readonly carves: readonly CarveRecord[]
 }
@@ -79,6 +92,7 @@ export type AgentEvent =
   | { readonly kind: 'call-failed'; readonly endpoint: EndpointName; readonly reason: string }
   | { readonly kind: 'lines-acknowledged'; readonly lineKind: LineKind; readonly lines: number }
   | { readonly kind: 'scheduled-query-failed'; readonly name: string; readonly message: string }
+  | { readonly kind: 'query-started'; readonly id: string; readonly sql: string }
   | {
       readonly kind: 'query-answered'
       readonly id: string

@@ -9,6 +9,8 @@ import { Configuration } from './configuration.ts'
 import type { Counters } from './counters.ts'
 import { newCounters } from './counters.ts'
 import { Decorators } from './decorators.ts'
+import type { Dialect } from './dialect.ts'
+import { dialectOf } from './dialect.ts'
 import { DistributedRunner } from './distributed-runner.ts'
 import { endpointsFor } from './endpoints.ts'
 import { PLATFORM_MASK } from './host.ts'
@@ -18,6 +20,7 @@ import { LogSender } from './log-sender.ts'
 import { Scheduler } from './scheduler.ts'
 import { Session } from './session.ts'
 import { DEFAULT_FLAGS, numberFlag } from './settings.ts'
+import type { CreateEngine, SqlAnswerer } from './sql-engine.ts'
 import { SqlEngine } from './sql-engine.ts'
 import type { ResultRow, TableContext } from './sql-types.ts'
 import type { Severity } from './status-lines.ts'
@@ -32,11 +35,12 @@ const DEFAULT_TIMEOUT_MS = 16_000
 export interface AgentParts {
   readonly identity: Identity
   readonly version: string
+  readonly dialect: Dialect
   readonly counters: Counters
   readonly transport: Transport
   readonly session: Session
   readonly configuration: Configuration
-  readonly engine: SqlEngine
+  readonly engine: SqlAnswerer
   readonly decorators: Decorators
   readonly scheduler: Scheduler
   readonly buffer: LogBuffer
@@ -59,10 +63,11 @@ export function createParts(options: AgentOptions): AgentParts {
   const state = options.state ?? newState()
   const identity = createIdentity(options, state)
   const version = options.version ?? DEFAULT_VERSION
+  const dialect = dialectOf(version)
   const now = options.now ?? Date.now
   const sleep = options.sleep ?? sleepUntilAborted
   const startedAtMs = now()
-  const counters = newCounters()
+  const counters = options.counters ?? newCounters()
   const transport = options.transport ?? newTransport(options)
   const configuration = new Configuration({ ...DEFAULT_FLAGS, ...options.flags })
   const buffer = new LogBuffer(state.lines)
@@ -82,7 +87,8 @@ export function createParts(options: AgentOptions): AgentParts {
     sql,
     carveRows: () => carver.rowsFor(sql),
   })
-  const engine = new SqlEngine(PLATFORM_TABLES[identity.host.platform], tableContext, (paths) =>
+  const createEngine: CreateEngine = options.createEngine ?? ((...parts) => new SqlEngine(...parts))
+  const engine = createEngine(PLATFORM_TABLES[identity.host.platform], tableContext, (paths) =>
     carver.ask(paths),
   )
   const runSql = (sql: string) => {
@@ -101,7 +107,7 @@ export function createParts(options: AgentOptions): AgentParts {
   const logStatus = (severity: Severity, filename: string, line: number, message: string) => {
     const decorations = decorators.current(flags())
     const source = { severity, filename, line, message }
-    const agent = { hostIdentifier: identity.hostIdentifier, version, timeMs: now() }
+    const agent = { hostIdentifier: identity.hostIdentifier, version, timeMs: now(), dialect }
     const text = statusLine(source, agent, decorations, flags())
     if (text !== undefined) bufferLine({ kind: 'status', text })
   }
@@ -110,7 +116,8 @@ export function createParts(options: AgentOptions): AgentParts {
     url: options.url.replace(/\/$/, ''),
     endpoints: options.endpoints ?? endpointsFor('canonical'),
     version,
-    authorizationHeader: options.authorizationHeader ?? true,
+    authorizationHeader: options.authorizationHeader ?? dialect.hasAuthorizationHeader,
+    carveAttempts: dialect.carveAttempts,
     nodeKey: state.nodeKey,
     transport,
     counters,
@@ -143,7 +150,9 @@ export function createParts(options: AgentOptions): AgentParts {
     flags,
     now,
     keptLines: options.keptLines ?? 0,
+    hasBackoff: dialect.hasLogBackoff,
     onEvent,
+    onBatch: (stage, batch) => options.onBatch?.(stage, batch),
     onOversized: () => logStatus(1, 'tls_logger.cpp', 140, 'Line exceeds TLS logger max'),
   })
   const distributed = new DistributedRunner({
@@ -153,7 +162,10 @@ export function createParts(options: AgentOptions): AgentParts {
     now,
     queue: state.queue,
     accelerateUntilMs: state.accelerateUntilMs,
+    denylisted: state.denylisted ?? {},
+    dialect,
     onEvent,
+    onAnswers: (stage, answers) => options.onAnswers?.(stage, answers),
     onError: (message) => logStatus(2, 'distributed.cpp', 238, message),
   })
   const carver = new Carver({
@@ -162,11 +174,13 @@ export function createParts(options: AgentOptions): AgentParts {
     now,
     blockBytes: () => numberFlag(flags(), 'carver_block_size'),
     carves: state.carves,
+    dialect,
     onEvent,
   })
   return {
     identity,
     version,
+    dialect,
     counters,
     transport,
     session,

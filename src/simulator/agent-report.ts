@@ -15,6 +15,8 @@ export function describeEvent(event: AgentEvent): string {
       return `sent ${event.lines} ${event.lineKind} lines`
     case 'scheduled-query-failed':
       return `scheduled query ${event.name}: ${event.message}`
+    case 'query-started':
+      return `runs query ${event.id}`
     case 'query-answered':
       return `answered query ${event.id}: ${event.message || `${event.rows} rows`} (${oneLine(event.sql)})`
     case 'read-problem':

@@ -100,6 +100,7 @@ export class SimulatedAgent {
     })
     if (!reply.ok) return reply
     const { hostname, platform } = this.identity.host
+    const before = this.#parts.configuration.schedule.length
     const applied = this.#parts.configuration.apply(reply.value, {
       hostname,
       platform,
@@ -112,6 +113,7 @@ export class SimulatedAgent {
     }
     for (const problem of applied.problems) this.logStatus(1, 'config.cpp', 741, problem)
     const queries = this.#parts.configuration.schedule.length
+    if (before > 0 && queries === 0) this.counters.wipedSchedules += 1
     this.#parts.onEvent({ kind: 'config', queries, isChanged: applied.isChanged })
     return reply
   }
@@ -122,7 +124,8 @@ export class SimulatedAgent {
     this.#parts.decorators.refresh(nowMs)
     const { hostIdentifier } = this.identity
     const decorations = this.#parts.decorators.current(this.flags)
-    const moment = { nowMs, hostIdentifier, decorations, flags: this.flags }
+    const { dialect } = this.#parts
+    const moment = { nowMs, hostIdentifier, decorations, dialect, flags: this.flags }
     const lines = this.#parts.scheduler.run(moment, options.force ?? false)
     for (const text of lines) this.#parts.bufferLine({ kind: 'result', text })
     this.#freeDatabase()
@@ -144,6 +147,7 @@ export class SimulatedAgent {
       timeMs: now(),
       epoch: 0,
       decorations: decorators.current(this.flags),
+      dialect: this.#parts.dialect,
     }
     for (const text of snapshotLines(execution, rows, this.flags))
       this.#parts.bufferLine({ kind: 'result', text })
@@ -215,6 +219,7 @@ export class SimulatedAgent {
       lines: this.#parts.buffer.lines,
       remembered: this.#parts.scheduler.remembered,
       queue: this.#parts.distributed.queue,
+      denylisted: this.#parts.distributed.denylisted,
       accelerateUntilMs: this.#parts.distributed.accelerateUntilMs,
       carves: this.carves.map((carve) => ({ ...carve })),
     }

@@ -6,6 +6,7 @@ import type { AgentEvent } from './agent-options.ts'
 import type { CarveRecord } from './carve.ts'
 import { blockAt, blockCount, packArchive, sha256Hex } from './carve.ts'
 import type { Counters } from './counters.ts'
+import type { Dialect } from './dialect.ts'
 import type { Session } from './session.ts'
 import type { TableRow } from './sql-types.ts'
 import { constrainedPaths } from './tables-files.ts'
@@ -16,6 +17,7 @@ export interface CarverOptions {
   readonly now: () => number
   readonly blockBytes: () => number
   readonly carves: readonly CarveRecord[]
+  readonly dialect: Dialect
   readonly onEvent: (event: AgentEvent) => void
 }
 
@@ -83,11 +85,11 @@ export class Carver {
   }
 
   async #post(record: CarveRecord, archive: Buffer): Promise<Result<void, string>> {
-    const { blockBytes, session } = this.#options
+    const { blockBytes, dialect, session } = this.#options
     const [blockSize, requestId] = [blockBytes(), record.requestId]
     const count = blockCount(archive.byteLength, blockSize)
     const sessionId = await session.carveStart((nodeKey) =>
-      JSON.stringify({
+      dialect.stringify({
         block_count: count,
         block_size: blockSize,
         carve_size: archive.byteLength,
@@ -100,9 +102,9 @@ export class Carver {
     for (let i = 0; i < count; i += 1) {
       const data = blockAt(archive, i, blockSize).toString('base64')
       const sent = await session.carveBlock(
-        JSON.stringify({ block_id: i, session_id: sessionId.value, request_id: requestId, data }),
+        dialect.stringify({ block_id: i, session_id: sessionId.value, request_id: requestId, data }),
       )
-      if (!sent.ok) return fail(`block ${i} of ${count}: ${sent.reason}`)
+      if (!sent.ok && dialect.stopsAtFailedBlock) return fail(`block ${i} of ${count}: ${sent.reason}`)
     }
     return ok(undefined)
   }

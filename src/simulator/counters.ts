@@ -17,6 +17,10 @@ export interface Counters {
   nodeInvalid: number
   /** Replies that would have crashed osqueryd. */
   crashes: number
+  /** Replies of status 400 and more whose body is a success for osqueryd: it forgets what it sent. */
+  falseSuccesses: number
+  /** Configurations that took a whole schedule away. */
+  wipedSchedules: number
   timeouts: number
   brokenConnections: number
   sentBytes: number
@@ -43,6 +47,8 @@ export function newCounters(): Counters {
     carves: { scheduled: 0, succeeded: 0, failed: 0 },
     nodeInvalid: 0,
     crashes: 0,
+    falseSuccesses: 0,
+    wipedSchedules: 0,
     timeouts: 0,
     brokenConnections: 0,
     sentBytes: 0,

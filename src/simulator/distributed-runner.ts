@@ -3,6 +3,7 @@ import type { Result } from '../lib/result.ts'
 import { fail, ok } from '../lib/result.ts'
 import type { AgentEvent } from './agent-options.ts'
 import type { Counters } from './counters.ts'
+import type { Dialect } from './dialect.ts'
 import type { QueryAnswer } from './distributed.ts'
 import { acceptWork, answerQuery, writePayload } from './distributed.ts'
 import type { JsonObject } from './json.ts'
@@ -18,9 +19,24 @@ export interface DistributedRunnerOptions {
   readonly now: () => number
   readonly queue: Readonly<Record<string, string>>
   readonly accelerateUntilMs: number
+  /** SQL that was running when an earlier life ended, and when it was started. */
+  readonly denylisted: Readonly<Record<string, number>>
+  readonly dialect: Dialect
   readonly onEvent: (event: AgentEvent) => void
+  /** Told of the answers of a write, before it is sent and when it was accepted. */
+  readonly onAnswers: (stage: 'sent' | 'accepted', answers: ReadonlyMap<string, QueryAnswer>) => void
   /** Told of SQL that failed. */
   readonly onError: (message: string) => void
+}
+
+/** `distributed_denylist_duration`. */
+const DENYLIST_MS = 86_400_000
+
+const DENYLISTED: QueryAnswer = {
+  rows: [],
+  status: 1,
+  message: 'distributed query is denylisted',
+  stats: {},
 }
 
 /** What one poll did. */
@@ -38,17 +54,24 @@ export class DistributedRunner {
   readonly #options: DistributedRunnerOptions
   readonly #queue: Map<string, string>
   readonly #answers = new Map<string, QueryAnswer>()
+  readonly #denylist: Map<string, number>
   accelerateUntilMs: number
 
   constructor(options: DistributedRunnerOptions) {
     this.#options = options
     this.#queue = new Map(Object.entries(options.queue))
+    this.#denylist = new Map(Object.entries(options.denylisted))
     this.accelerateUntilMs = options.accelerateUntilMs
   }
 
   /** Queries accepted but not started: they survive a restart. */
   get queue(): Record<string, string> {
     return Object.fromEntries(this.#queue)
+  }
+
+  /** SQL that is running, or was when an earlier life ended, and since when. */
+  get denylisted(): Record<string, number> {
+    return Object.fromEntries(this.#denylist)
   }
 
   /** Ids whose answers the server has not accepted yet; they are sent again with every poll. */
@@ -66,17 +89,17 @@ export class DistributedRunner {
 
   /** Sends any write as it is, and keeps nothing: for probing a server. */
   send(payload: JsonObject): Promise<Result<JsonObject, string>> {
-    const body = (key: string) => JSON.stringify({ ...payload, node_key: key })
+    const body = (key: string) => this.#options.dialect.stringify({ ...payload, node_key: key })
     return this.#options.session.call('write', body, { attemptsFlag: ATTEMPTS_FLAG })
   }
 
   async #read(): Promise<Result<JsonObject, string>> {
-    const { counters, now, onEvent, runSql, session } = this.#options
+    const { counters, dialect, now, onEvent, runSql, session } = this.#options
     const reply = await session.call('read', (key) => JSON.stringify({ node_key: key }), {
       attemptsFlag: ATTEMPTS_FLAG,
     })
     if (!reply.ok) return fail(reply.reason)
-    const work = acceptWork(reply.value, runSql)
+    const work = acceptWork(reply.value, runSql, dialect)
     for (const [id, sql] of work.queries) this.#queue.set(id, sql)
     counters.queries.accepted += work.queries.size
     counters.queries.skipped += work.skipped.length
@@ -86,13 +109,13 @@ export class DistributedRunner {
   }
 
   #runQueue(): string[] {
-    const { counters, onError, onEvent, runSql } = this.#options
+    const { counters, onError, onEvent } = this.#options
     const ids = [...this.#queue.keys()].toSorted((a, b) => Buffer.from(a).compare(Buffer.from(b)))
     for (const id of ids) {
       const sql = this.#queue.get(id) ?? ''
       // Off the queue before it runs: osqueryd never reports a query that killed it.
       this.#queue.delete(id)
-      const answer = answerQuery(sql, runSql)
+      const answer = this.#answer(id, sql)
       this.#answers.set(id, answer)
       counters.queries.answered += 1
       if (answer.status !== 0) onError(`Error executing distributed query: ${id}: ${answer.message}`)
@@ -101,10 +124,23 @@ export class DistributedRunner {
     return ids
   }
 
+  #answer(id: string, sql: string): QueryAnswer {
+    const { dialect, now, onEvent, runSql } = this.#options
+    if (dialect.hasDenylist && (this.#denylist.get(sql) ?? -Infinity) + DENYLIST_MS > now()) return DENYLISTED
+    // The mark is gone only when the query has ended: who dies in between finds it at the next start.
+    this.#denylist.set(sql, now())
+    onEvent({ kind: 'query-started', id, sql })
+    const answer = answerQuery(sql, runSql)
+    this.#denylist.delete(sql)
+    return answer
+  }
+
   async #write(): Promise<Result<JsonObject, string>> {
     const sent = new Map(this.#answers)
-    const outcome = await this.send(writePayload(sent))
+    this.#options.onAnswers('sent', sent)
+    const outcome = await this.send(writePayload(sent, this.#options.dialect))
     if (!outcome.ok) return outcome
+    this.#options.onAnswers('accepted', sent)
     this.#answers.clear()
     this.#options.counters.queries.acknowledged += sent.size
     this.#options.onEvent({ kind: 'answers-accepted', answers: sent.size })

@@ -1,5 +1,7 @@
 /** What an agent makes of a distributed read, and the body of the write that answers it (2.4, 2.5, 5.2). Pure. */
 import type { Result } from '../lib/result.ts'
+import type { Dialect } from './dialect.ts'
+import { NEWEST_DIALECT } from './dialect.ts'
 import type { JsonObject } from './json.ts'
 import { isJsonObject } from './json.ts'
 import type { ResultRow } from './sql-types.ts'
@@ -21,7 +23,8 @@ export interface QueryAnswer {
   readonly rows: readonly ResultRow[]
   readonly status: 0 | 1
   readonly message: string
-  readonly stats: QueryStats
+  /** Empty for a query that was not run. */
+  readonly stats: QueryStats | Readonly<Record<string, never>>
 }
 
 /** What a query cost: milliseconds and bytes. */
@@ -34,8 +37,12 @@ export interface QueryStats {
 
 type RunSql = (sql: string) => Result<readonly ResultRow[], string>
 
-/** Reads a reply as osquery >= 5.8.0 does. A discovery query with an SQL error aborts everything. */
-export function acceptWork(reply: JsonObject, runSql: RunSql): AcceptedWork {
+/** Reads a reply. A discovery query with an SQL error aborts everything. */
+export function acceptWork(
+  reply: JsonObject,
+  runSql: RunSql,
+  dialect: Dialect = NEWEST_DIALECT,
+): AcceptedWork {
   const queries = new Map<string, string>()
   const skipped: string[] = []
   const discovered = new Map<string, boolean>()
@@ -46,11 +53,17 @@ export function acceptWork(reply: JsonObject, runSql: RunSql): AcceptedWork {
     if (!found.ok) return { queries, skipped, problem: `discovery of ${id}: ${found.reason}` }
     discovered.set(id, found.value.length > 0)
   }
+  const matched = [...discovered].flatMap(([id, isFound]) => (isFound ? [id] : []))
+  // 2.4.0 to 5.7: once anything matched, only what matched runs; else everything does.
+  const isSkipped = (id: string) =>
+    dialect.hasFixedDiscovery
+      ? discovered.get(id) === false
+      : matched.length > 0 && discovered.get(id) !== true
   for (const [id, sql] of Object.entries(isJsonObject(reply.queries) ? reply.queries : {})) {
     // osqueryd stops at the first bad member: the earlier ones stay, the later ones and accelerate are lost.
     if (id === '' || typeof sql !== 'string' || sql === '')
       return { queries, skipped, problem: `query ${JSON.stringify(id)} is no SQL` }
-    if (discovered.get(id) === false) skipped.push(id)
+    if (isSkipped(id)) skipped.push(id)
     else queries.set(id, sql)
   }
   const { accelerate } = reply
@@ -59,14 +72,21 @@ export function acceptWork(reply: JsonObject, runSql: RunSql): AcceptedWork {
   return isInteger ? { queries, skipped, accelerateSeconds: accelerate } : { queries, skipped }
 }
 
-/** Body of a distributed write without the node key: every id appears in all four maps. */
-export function writePayload(answers: ReadonlyMap<string, QueryAnswer>): JsonObject {
+/** Body of a distributed write without the node key: every id appears in all maps that the release knows. */
+export function writePayload(
+  answers: ReadonlyMap<string, QueryAnswer>,
+  dialect: Dialect = NEWEST_DIALECT,
+): JsonObject {
   const entries = [...answers]
   return {
     queries: Object.fromEntries(entries.map(([id, answer]) => [id, answer.rows.map((row) => ({ ...row }))])),
     statuses: Object.fromEntries(entries.map(([id, answer]) => [id, answer.status])),
-    messages: Object.fromEntries(entries.map(([id, answer]) => [id, answer.message])),
-    stats: Object.fromEntries(entries.map(([id, answer]) => [id, { ...answer.stats }])),
+    ...(dialect.hasMessages && {
+      messages: Object.fromEntries(entries.map(([id, answer]) => [id, answer.message])),
+    }),
+    ...(dialect.hasStats && {
+      stats: Object.fromEntries(entries.map(([id, answer]) => [id, { ...answer.stats }])),
+    }),
   }
 }
 

@@ -14,7 +14,11 @@ export interface LogSenderOptions {
   readonly flags: () => Flags
   readonly now: () => number
   readonly keptLines: number
+  /** Wait longer and longer after failures, as osquery >= 5.12.0 does. */
+  readonly hasBackoff: boolean
   readonly onEvent: (event: AgentEvent) => void
+  /** Told of the lines of a POST, before it is sent and when it was acknowledged. */
+  readonly onBatch: (stage: 'sent' | 'acknowledged', batch: LogBatch) => void
   /** Told of a line that is too long to be ever sent. */
   readonly onOversized: (line: LogLine) => void
 }
@@ -55,10 +59,11 @@ export class LogSender {
   }
 
   async #send(batch: LogBatch): Promise<FlushedBatch> {
-    const { buffer, counters, flags, onEvent, onOversized, session } = this.#options
+    const { buffer, counters, flags, onBatch, onEvent, onOversized, session } = this.#options
     const isGzip = booleanFlag(flags(), 'logger_tls_compress')
     counters.lines.sent += batch.lines.length
     this.#keep(this.sentLines, batch.lines)
+    onBatch('sent', batch)
     const outcome = await session.call('log', (key) => logBody(batch, key, isGzip), {
       gzip: isGzip,
     })
@@ -68,6 +73,7 @@ export class LogSender {
       counters.lines.dropped += batch.oversized.length
       batch.oversized.forEach(onOversized)
       this.#keep(this.acknowledgedLines, batch.lines)
+      onBatch('acknowledged', batch)
       this.#failures[batch.kind] = { count: 0, untilMs: 0 }
       onEvent({ kind: 'lines-acknowledged', lineKind: batch.kind, lines: batch.lines.length })
     } else {
@@ -79,6 +85,7 @@ export class LogSender {
   #nextFailure(kind: LineKind): { count: number; untilMs: number } {
     const flags = this.#options.flags()
     const count = this.#failures[kind].count + 1
+    if (!this.#options.hasBackoff) return { count, untilMs: 0 }
     const waitSeconds = Math.min(
       numberFlag(flags, 'logger_tls_period') * count * count,
       numberFlag(flags, 'logger_tls_backoff_max'),

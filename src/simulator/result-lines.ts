@@ -1,4 +1,6 @@
 /** Makes the log lines of a scheduled query's run (specification 4.1, 4.2), in the member order of the captures. Pure. */
+import type { Dialect } from './dialect.ts'
+import { NEWEST_DIALECT } from './dialect.ts'
 import type { Flags } from './settings.ts'
 import { booleanFlag } from './settings.ts'
 import type { ResultRow } from './sql-types.ts'
@@ -25,6 +27,8 @@ export interface Execution {
   readonly timeMs: number
   readonly epoch: number
   readonly decorations: ResultRow
+  /** Default: the newest release's. */
+  readonly dialect?: Dialect
 }
 
 /** Text of the lines and, for a differential query, what to remember. */
@@ -48,10 +52,11 @@ export function difference(before: readonly ResultRow[], after: readonly ResultR
 
 /** Lines of a snapshot run. Its counter is always 0, and an empty result is a line too unless sent as events. */
 export function snapshotLines(execution: Execution, rows: readonly ResultRow[], flags: Flags): string[] {
+  const { stringify } = execution.dialect ?? NEWEST_DIALECT
   const common = commonFields(execution, 0, flags)
   if (booleanFlag(flags, 'logger_snapshot_event_type'))
-    return rows.map((columns) => JSON.stringify({ ...common, columns, action: 'snapshot' }))
-  return [JSON.stringify({ snapshot: rows, action: 'snapshot', ...common })]
+    return rows.map((columns) => stringify({ ...common, columns, action: 'snapshot' }))
+  return [stringify({ snapshot: rows, action: 'snapshot', ...common })]
 }
 
 /** Lines of a differential run against what was remembered: nothing if nothing changed. */
@@ -70,11 +75,13 @@ export function differentialLines(
   const remembered = { sql, epoch: execution.epoch, counter, rows }
   if (!hasChanged) return { lines: [], remembered }
   const common = commonFields(execution, counter, flags)
-  const removed = (reportsRemoved ? changes.removed : []).map(escapeRow)
-  const added = changes.added.map(escapeRow)
+  const { keepsUtf8, stringify } = execution.dialect ?? NEWEST_DIALECT
+  const escaped = (row: ResultRow) => escapeRow(row, keepsUtf8)
+  const removed = (reportsRemoved ? changes.removed : []).map(escaped)
+  const added = changes.added.map(escaped)
   if (!booleanFlag(flags, 'logger_event_type'))
-    return { lines: [JSON.stringify({ diffResults: { removed, added }, ...common })], remembered }
-  const line = (columns: ResultRow, action: string) => JSON.stringify({ ...common, columns, action })
+    return { lines: [stringify({ diffResults: { removed, added }, ...common })], remembered }
+  const line = (columns: ResultRow, action: string) => stringify({ ...common, columns, action })
   // All removed rows come before all added ones.
   return {
     lines: [...removed.map((row) => line(row, 'removed')), ...added.map((row) => line(row, 'added'))],
@@ -96,14 +103,21 @@ function commonFields(execution: Execution, counter: number, flags: Flags): Reco
     unixTime: Math.floor(execution.timeMs / 1000),
     epoch: execution.epoch,
     counter,
-    numerics: false,
+    ...((execution.dialect ?? NEWEST_DIALECT).hasNumerics && { numerics: false }),
     ...decorationFields(execution.decorations, flags),
   }
 }
 
-// Differential rows alone are escaped: every byte below 0x20 becomes the four characters \xHH.
-function escapeRow(row: ResultRow): ResultRow {
-  return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, escapeControls(value)]))
+// Differential rows alone are escaped: every byte below 0x20 - in old releases all of UTF-8, too - becomes \xHH.
+function escapeRow(row: ResultRow, keepsUtf8: boolean): ResultRow {
+  const escaped = keepsUtf8 ? escapeControls : (text: string) => escapeUtf8(escapeControls(text))
+  return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, escaped(value)]))
+}
+
+function escapeUtf8(text: string): string {
+  return text.replaceAll(/[\u0080-\u{10ffff}]+/gu, (odd) =>
+    [...Buffer.from(odd)].map((byte) => String.raw`\x${hexByte(byte)}`).join(''),
+  )
 }
 
 function escapeControls(text: string): string {

@@ -1,5 +1,6 @@
 /** Runs the scheduled queries that are due and makes their lines (specification 3.2, 4). */
 import type { Result } from '../lib/result.ts'
+import type { Dialect } from './dialect.ts'
 import type { RememberedResult } from './result-lines.ts'
 import { differentialLines, snapshotLines } from './result-lines.ts'
 import type { SeededChoice } from './rng.ts'
@@ -25,6 +26,7 @@ export interface RunMoment {
   readonly nowMs: number
   readonly hostIdentifier: string
   readonly decorations: ResultRow
+  readonly dialect: Dialect
   readonly flags: Flags
 }
 
@@ -101,9 +103,9 @@ export class Scheduler {
       this.#options.onError(query, result.reason)
       return []
     }
-    const { nowMs, flags, hostIdentifier, decorations } = moment
+    const { nowMs, flags, hostIdentifier, decorations, dialect } = moment
     const epoch = numberFlag(flags, 'schedule_epoch')
-    const execution = { name: query.name, hostIdentifier, timeMs: nowMs, epoch, decorations }
+    const execution = { name: query.name, hostIdentifier, timeMs: nowMs, epoch, decorations, dialect }
     if (query.isSnapshot) return snapshotLines(execution, result.value, flags)
     const last = this.#remembered.get(query.name)
     const run = differentialLines(execution, query.sql, result.value, last, query.reportsRemoved, flags)

@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly endpoints: Endpoints
   readonly version: string
   readonly authorizationHeader: boolean
+  /** Tries per carve request. */
+  readonly carveAttempts: number
   readonly nodeKey: string
   readonly transport: Transport
   readonly counters: Counters
@@ -34,8 +36,6 @@ export interface CallOptions {
   readonly gzip?: boolean
 }
 
-/** Tries of osquery >= 5.22.0 per carve request. */
-const CARVE_ATTEMPTS = 3
 const GZIP_LEVEL = 9
 
 const compress = promisify<Uint8Array, { level: number }, Buffer>(gzip)
@@ -43,6 +43,12 @@ const compress = promisify<Uint8Array, { level: number }, Buffer>(gzip)
 type Judged<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'retry' | 'final'; readonly reason: string }
+
+/** A reply; the status is for statistics only. */
+interface Exchanged {
+  readonly status: number
+  readonly body: Uint8Array
+}
 
 /** Holds the node key and makes the calls. */
 export class Session {
@@ -77,10 +83,10 @@ export class Session {
     const attempt = async (): Promise<Judged<JsonObject>> => {
       if (this.nodeKey === '') await this.enroll()
       const key = this.nodeKey
-      const body = await this.#exchange(endpoint, makeBody(key), options.gzip ?? false)
-      if (!body.ok) return { kind: 'retry', reason: body.reason }
-      const verdict = judgeEnvelope(body.value)
-      if (verdict.kind === 'ok') return { kind: 'ok', value: verdict.reply }
+      const reply = await this.#exchange(endpoint, makeBody(key), options.gzip ?? false)
+      if (!reply.ok) return { kind: 'retry', reason: reply.reason }
+      const verdict = judgeEnvelope(reply.value.body)
+      if (verdict.kind === 'ok') return this.#taken(reply.value, verdict.reply)
       if (verdict.kind !== 'node-invalid') return this.#unusable(verdict)
       this.#options.counters.nodeInvalid += 1
       // Another call may have enrolled meanwhile: its new key is not the one that was refused.
@@ -94,10 +100,10 @@ export class Session {
 
   /** Announces a carve; gives the session id. */
   async carveStart(makeBody: (nodeKey: string) => string): Promise<Result<string, string>> {
-    return this.#tries('carveStart', CARVE_ATTEMPTS, async (): Promise<Judged<string>> => {
-      const body = await this.#exchange('carveStart', makeBody(this.nodeKey), false)
-      if (!body.ok) return { kind: 'retry', reason: body.reason }
-      const verdict = judgeCarveStart(body.value)
+    return this.#tries('carveStart', this.#options.carveAttempts, async (): Promise<Judged<string>> => {
+      const reply = await this.#exchange('carveStart', makeBody(this.nodeKey), false)
+      if (!reply.ok) return { kind: 'retry', reason: reply.reason }
+      const verdict = judgeCarveStart(reply.value.body)
       if (verdict.kind === 'ok') return { kind: 'ok', value: verdict.sessionId }
       if (verdict.kind === 'aborted') return { kind: 'final', reason: verdict.reason }
       return this.#unusable(verdict)
@@ -106,11 +112,11 @@ export class Session {
 
   /** Sends one block of a carve. */
   async carveBlock(body: string): Promise<Result<void, string>> {
-    return this.#tries('carveBlock', CARVE_ATTEMPTS, async (): Promise<Judged<void>> => {
+    return this.#tries('carveBlock', this.#options.carveAttempts, async (): Promise<Judged<void>> => {
       const reply = await this.#exchange('carveBlock', body, false)
       if (!reply.ok) return { kind: 'retry', reason: reply.reason }
-      const verdict = judgeCarveBlock(reply.value)
-      return verdict.kind === 'ok' ? { kind: 'ok', value: undefined } : this.#unusable(verdict)
+      const verdict = judgeCarveBlock(reply.value.body)
+      return verdict.kind === 'ok' ? this.#taken(reply.value, undefined) : this.#unusable(verdict)
     })
   }
 
@@ -118,15 +124,21 @@ export class Session {
     this.nodeKey = ''
     const attempts = numberFlag(this.#options.flags(), 'tls_enroll_max_attempts') || Infinity
     const outcome = await this.#tries('enroll', attempts, async (): Promise<Judged<string>> => {
-      const body = await this.#exchange('enroll', this.#options.enrollBody(), false)
-      if (!body.ok) return { kind: 'retry', reason: body.reason }
-      const verdict = judgeEnroll(body.value)
+      const reply = await this.#exchange('enroll', this.#options.enrollBody(), false)
+      if (!reply.ok) return { kind: 'retry', reason: reply.reason }
+      const verdict = judgeEnroll(reply.value.body)
       return verdict.kind === 'ok' ? { kind: 'ok', value: verdict.nodeKey } : this.#unusable(verdict)
     })
     if (!outcome.ok) return outcome
     this.nodeKey = outcome.value
     this.#options.onEvent({ kind: 'enrolled' })
     return outcome
+  }
+
+  // A failure that its body makes a success: the agent forgets what the server did not take.
+  #taken<T>({ status }: Exchanged, value: T): Judged<T> {
+    if (status >= 400) this.#options.counters.falseSuccesses += 1
+    return { kind: 'ok', value }
   }
 
   #unusable(verdict: { readonly kind: 'failed' | 'crash'; readonly reason: string }): Judged<never> {
@@ -164,11 +176,7 @@ export class Session {
     return Math.min(failures * failures, maxSeconds) * 1000
   }
 
-  async #exchange(
-    endpoint: EndpointName,
-    body: string,
-    isGzip: boolean,
-  ): Promise<Result<Uint8Array, string>> {
+  async #exchange(endpoint: EndpointName, body: string, isGzip: boolean): Promise<Result<Exchanged, string>> {
     const { counters, endpoints, onRequest, transport, url } = this.#options
     const bytes = isGzip ? await compress(Buffer.from(body), { level: GZIP_LEVEL }) : Buffer.from(body)
     counters.calls[endpoint].sent += 1
@@ -196,7 +204,7 @@ export class Session {
       return fail(reply.reason)
     }
     counters.statuses[status] = (counters.statuses[status] ?? 0) + 1
-    return ok(reply.body)
+    return ok({ status, body: reply.body })
   }
 
   #headers(endpoint: EndpointName, isGzip: boolean): Record<string, string> {

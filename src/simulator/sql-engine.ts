@@ -17,8 +17,25 @@ const READING = new Set([
 ])
 const READING_PRAGMAS = new Set(['table_info', 'table_xinfo', 'table_list', 'database_list', 'function_list'])
 
+/** What answers an agent's SQL. */
+export interface SqlAnswerer {
+  /** Rows of the first statement, or SQLite's message (`no such table: foo`) as osquery reports it. */
+  query(sql: string): Result<ResultRow[], string>
+  /** Replaces the views that the configuration defines. */
+  setViews(views: Readonly<Record<string, string>>): void
+  /** Frees what can be made anew. */
+  close(): void
+}
+
+/** Makes an answerer. `onCarve` is told the paths that a query hands to the aggregate function `carve(path)`. */
+export type CreateEngine = (
+  tables: TableSet,
+  contextFor: (sql: string) => TableContext,
+  onCarve: (paths: readonly string[]) => void,
+) => SqlAnswerer
+
 /** SQL over the simulated tables of one agent. */
-export class SqlEngine {
+export class SqlEngine implements SqlAnswerer {
   readonly #tables: TableSet
   readonly #contextFor: (sql: string) => TableContext
   readonly #loaded = new Set<string>()

@@ -1,3 +1,5 @@
+import type { Dialect } from './dialect.ts'
+import { NEWEST_DIALECT } from './dialect.ts'
 import { decorationFields } from './result-lines.ts'
 import type { Flags } from './settings.ts'
 import { booleanFlag, numberFlag } from './settings.ts'
@@ -20,6 +22,8 @@ export interface StatusSpeaker {
   readonly hostIdentifier: string
   readonly version: string
   readonly timeMs: number
+  /** Default: the newest release's. */
+  readonly dialect?: Dialect
 }
 
 /** Text of a status line (specification 4.3); undefined if flags say that this severity is not shipped. */
@@ -31,11 +35,16 @@ export function statusLine(
 ): string | undefined {
   if (booleanFlag(flags, 'tls_disable_status_log')) return undefined
   if (source.severity < numberFlag(flags, 'logger_min_status')) return undefined
-  return JSON.stringify({
+  const { hasNumericStatus, stringify } = speaker.dialect ?? NEWEST_DIALECT
+  const number = (value: number) => (hasNumericStatus ? value : String(value))
+  return stringify({
     hostIdentifier: speaker.hostIdentifier,
     calendarTime: calendarTime(speaker.timeMs),
-    unixTime: Math.floor(speaker.timeMs / 1000),
-    ...source,
+    unixTime: number(Math.floor(speaker.timeMs / 1000)),
+    severity: number(source.severity),
+    filename: source.filename,
+    line: number(source.line),
+    message: source.message,
     version: speaker.version,
     ...decorationFields(decorations, flags),
   })

@@ -61,6 +61,7 @@ export class Transport {
 
   /** POSTs the body. Never throws: whatever goes wrong, `stop` included, is a {@link NoReply}. */
   async post(url: string, headers: Headers, body: Uint8Array, stop?: AbortSignal): Promise<Reply | NoReply> {
+    if (stop?.aborted) return broken('stopped')
     const cut = new AbortController()
     let timedOut = false
     const timer = setTimeout(() => {
