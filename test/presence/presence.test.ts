@@ -86,6 +86,13 @@ describe('an eviction', () => {
     await server.worker.evictDurableObject('PRESENCE', { name })
     const last = (await lastSeenOf(server.env, id, [0])).get(0)
     expect(Math.abs((last?.atS.enroll ?? 0) - nowS())).toBeLessThan(10)
+
+    // What it is told next is a first flush again, and is written although the chunk was a moment ago.
+    await presenceStub(server.env, id, 1).flush([seen(1, 'read', 77)], {})
+    const [row] = (await storage.exec('SELECT hex(substr(bytes, 33, 32)) AS hex FROM chunks')) as {
+      hex: string
+    }[]
+    expect(Number.parseInt(row?.hex.slice(24, 32) ?? '', 16)).toBe(77)
   })
 })
 

@@ -171,14 +171,19 @@ describe('a query in the snapshot', () => {
     await server.until(async () => (await statusOf(query)) === 'expired', 5_000)
   })
 
-  it('keeps its part for isolates that still hold the head before', async () => {
+  it('keeps its part ten minutes longer, for isolates that still hold the head before', async () => {
     const query = await openQuery(server, 'SELECT 1 AS before', [3, 9])
     const part = (await headOf()).queries.find(({ number }) => number === query.number)?.targetPart ?? ''
-    await environment().refresh(
-      await changed("UPDATE queries SET status = 'stopped' WHERE id = ?", [query.id]),
-      false,
-    )
+    const stop = await changed("UPDATE queries SET status = 'stopped' WHERE id = ?", [query.id])
+    await environment().refresh(stop, false)
+    for (let i = 0; i < 2; i += 1) await environment().refresh(await changed(''), false)
     expect(await membersOf(part)).toEqual([3, 9])
+    const storage = await server.worker.getDurableObjectStorage('ENVIRONMENT', { name: environmentId })
+    await storage.exec('UPDATE parts SET unused_since_ms = unused_since_ms - 601000')
+    await environment().refresh(await changed(''), false)
+    expect(await environment().part(part)).toBeNull()
+    for (const hash of (await headOf()).configurationParts)
+      expect(await environment().part(hash)).not.toBeNull()
   })
 
   it('that is erased loses its answers in every shard before D1 forgets it', async () => {
