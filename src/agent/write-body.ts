@@ -40,7 +40,8 @@ interface Rows {
 
 export class WriteBodyReader {
   readonly #rows = new Map<string, Rows>()
-  readonly #sides = new Map<string, Record<string, unknown>>()
+  /** Maps, because an id may be called like what every object inherits. */
+  readonly #sides = new Map<string, Map<string, unknown>>()
   #nodeKey = ''
   #keptBytes = 0
   readonly #scanner = new JsonScanner({
@@ -65,18 +66,16 @@ export class WriteBodyReader {
 
   /** The answers, in the order of their ids' first appearance, with rows compressed. */
   async answers(): Promise<WrittenAnswer[]> {
-    const statuses = this.#sides.get('statuses') ?? {}
-    const messages = this.#sides.get('messages') ?? {}
-    const stats = this.#sides.get('stats') ?? {}
+    const [statuses, messages, stats] = ['statuses', 'messages', 'stats'].map((name) => this.#sides.get(name))
     const answers: WrittenAnswer[] = []
     // A status without rows is an answer too; before 2.1.2 there were rows without a status.
-    for (const id of new Set([...this.#rows.keys(), ...Object.keys(statuses)])) {
+    for (const id of new Set([...this.#rows.keys(), ...(statuses?.keys() ?? [])])) {
       const { parts, truncated } = this.#rows.get(id) ?? { parts: [], truncated: false }
       answers.push({
         id,
-        status: statusOf(statuses[id]),
-        message: messageOf(messages[id]),
-        stats: statsOf(stats[id]),
+        status: statusOf(statuses?.get(id)),
+        message: messageOf(messages?.get(id)),
+        stats: statsOf(stats?.get(id)),
         rowCount: parts.length,
         truncated,
         rows: parts.length === 0 ? null : await gzip(joined(parts)),
@@ -116,7 +115,7 @@ export class WriteBodyReader {
     } else if (bytes !== null) {
       const value: unknown = JSON.parse(textOf(bytes))
       if (member === 'node_key') this.#nodeKey = typeof value === 'string' ? value : ''
-      else this.#sides.set(String(member), value as Record<string, unknown>)
+      else this.#sides.set(String(member), new Map(Object.entries(value as Record<string, unknown>)))
     }
   }
 

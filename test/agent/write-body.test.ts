@@ -128,6 +128,14 @@ const VECTORS: [name: string, body: string, answers: Read[]][] = [
     ],
   ],
   [
+    'ids called like what every object inherits are ids like others',
+    '{"queries":{"constructor":[],"__proto__":[]},"statuses":{},"node_key":"NK1"}',
+    [
+      { ...ANSWER, id: 'constructor' },
+      { ...ANSWER, id: '__proto__' },
+    ],
+  ],
+  [
     'ids and keys with escapes are read',
     '{"queries":{"q\\u002d1":[{"a":"1"}]},"statuses":{"q-1":0},"node_key":"N\\u004b1"}',
     [{ ...ANSWER, id: 'q-1', rowCount: 1, rows: '[{"a":"1"}]' }],
