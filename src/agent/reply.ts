@@ -7,6 +7,7 @@ import type { AgentOutcome, RetryReason } from './outcome.ts'
 
 /** Says to the guard that this reply was meant by the app (design section 2). */
 export const MARKER_HEADER = 'x-osquery-edge'
+const OPEN_BRACE = 0x7b
 /** The one body that every endpoint of every osquery version treats as "keep it and come back" (design R2). */
 export const RETRY_BODY = 'retry'
 
@@ -28,7 +29,10 @@ export function toResponse(outcome: AgentOutcome): Response {
   }
 }
 
+/** Throws for anything but the text of an object: an empty body or another root would be worse than none (R1). */
 function jsonObject(json: string | Uint8Array): Response {
+  const first = typeof json === 'string' ? json.charCodeAt(0) : json[0]
+  if (first !== OPEN_BRACE) throw new Error('an answer to an agent is a JSON object')
   return new Response(json as string | Uint8Array<ArrayBuffer>, {
     headers: { 'content-type': 'application/json', 'cache-control': 'no-store', [MARKER_HEADER]: '1' },
   })

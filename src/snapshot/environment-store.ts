@@ -8,7 +8,8 @@ import type { SnapshotFacts } from './safety.ts'
 export const ENVIRONMENT_SCHEMA = [
   `CREATE TABLE head (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL, facts TEXT NOT NULL,
      copied INTEGER NOT NULL);
-   CREATE TABLE parts (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL, unused_since_ms INTEGER) WITHOUT ROWID;
+   CREATE TABLE parts (hash TEXT PRIMARY KEY, bytes BLOB NOT NULL, unused_since_ms INTEGER,
+     copied INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
    CREATE TABLE queries (number INTEGER PRIMARY KEY, definition TEXT NOT NULL, targets BLOB NOT NULL);
    CREATE TABLE remaining (number INTEGER NOT NULL, shard INTEGER NOT NULL, bits BLOB NOT NULL,
      PRIMARY KEY (number, shard)) WITHOUT ROWID;
@@ -62,8 +63,24 @@ export class EnvironmentStore {
     if (!known) this.#sql.exec('INSERT INTO parts (hash, bytes) VALUES (?, ?)', hash, bytes)
   }
 
-  /** Starts the clock of parts that are not named any more, and drops those whose time is over. */
-  dropUnusedParts(used: ReadonlySet<string>, nowMs: number): void {
+  /** Of these parts, those that are not in the archive yet. */
+  uncopiedParts(hashes: readonly string[]): { hash: string; bytes: Bytes }[] {
+    return this.#sql
+      .exec<{ hash: string; bytes: ArrayBuffer }>(
+        'SELECT hash, bytes FROM parts WHERE copied = 0 AND hash IN (SELECT value FROM json_each(?))',
+        JSON.stringify(hashes),
+      )
+      .toArray()
+      .map(({ hash, bytes }) => ({ hash, bytes: new Uint8Array(bytes) }))
+  }
+
+  markPartCopied(hash: string): void {
+    this.#sql.exec('UPDATE parts SET copied = 1 WHERE hash = ?', hash)
+  }
+
+  /** Starts the clock of parts that are not named any more; drops those whose time is over, and returns them. */
+  dropUnusedParts(used: ReadonlySet<string>, nowMs: number): string[] {
+    const dropped: string[] = []
     const rows = this.#sql
       .exec<{ hash: string; unused_since_ms: number | null }>('SELECT hash, unused_since_ms FROM parts')
       .toArray()
@@ -74,8 +91,10 @@ export class EnvironmentStore {
         this.#sql.exec('UPDATE parts SET unused_since_ms = ? WHERE hash = ?', nowMs, hash)
       } else if (nowMs - since > KEEP_UNUSED_PARTS_MS) {
         this.#sql.exec('DELETE FROM parts WHERE hash = ?', hash)
+        dropped.push(hash)
       }
     }
+    return dropped
   }
 
   queries(): QueryDefinition[] {

@@ -185,7 +185,8 @@ export class Environment extends DurableObject<Env> {
       head.revokedPart,
       ...queries.map(({ targetPart }) => targetPart),
     ]
-    this.#store.dropUnusedParts(new Set(used.filter((hash) => hash !== null)), Date.now())
+    const dropped = this.#store.dropUnusedParts(new Set(used.filter((hash) => hash !== null)), Date.now())
+    if (dropped.length > 0) this.ctx.waitUntil(this.#deleteCopies(dropped))
     await this.#arm(RECONCILE_EVERY_MS)
     this.ctx.waitUntil(
       this.#copy().catch(async (error: unknown) => {
@@ -239,6 +240,17 @@ export class Environment extends DurableObject<Env> {
     return this.#copies.run(() => new Deadline(COPY_WITHIN_MS).run(this.#copyToArchive()))
   }
 
+  /** A copy that is left behind costs its storage, nothing else. */
+  async #deleteCopies(hashes: readonly string[]): Promise<void> {
+    try {
+      await this.env.ARCHIVE.delete(hashes.map((hash) => partKey(this.#environmentId, hash)))
+    } catch (error) {
+      console.warn(
+        JSON.stringify({ event: 'snapshot-copies-left', count: hashes.length, error: String(error) }),
+      )
+    }
+  }
+
   async #copyToArchive(): Promise<void> {
     const present = this.#store.head()
     if (present === null || present.copied) return
@@ -248,10 +260,9 @@ export class Environment extends DurableObject<Env> {
       head.revokedPart,
       ...head.queries.map(({ targetPart }) => targetPart),
     ]
-    for (const hash of hashes) {
-      const bytes = hash === null ? null : this.#store.part(hash)
-      if (hash !== null && bytes !== null)
-        await this.env.ARCHIVE.put(partKey(this.#environmentId, hash), bytes)
+    for (const { hash, bytes } of this.#store.uncopiedParts(hashes.filter((hash) => hash !== null))) {
+      await this.env.ARCHIVE.put(partKey(this.#environmentId, hash), bytes)
+      this.#store.markPartCopied(hash)
     }
     await this.env.ARCHIVE.put(headKey(this.#environmentId), JSON.stringify(head))
     this.#store.markCopied(head.publication)

@@ -11,6 +11,8 @@ export const STALE_AFTER_MS = 2 * FRESH_FOR_MS
 const WAIT_FOR_NEWER_MS = 1_000
 /** At most one refresh in this time and isolate. */
 const REFRESH_EVERY_MS = 500
+/** How often a request looks whether another one's refresh has ended. */
+const LOOK_AGAIN_AFTER_MS = 25
 
 export interface FreshOptions<T> {
   /** Fetches the value anew, within the given time. Throws when nothing answers. */
@@ -26,6 +28,8 @@ export interface FreshOptions<T> {
 export class FreshValue<T> {
   #value: { content: T; loadedAtMs: number; startedAtMs: number } | null = null
   #refreshStartedAtMs = Number.NEGATIVE_INFINITY
+  /** Names the newest refresh while it is under way. */
+  #underWay: object | null = null
 
   /** When a refresh was last begun, ended or not. */
   get refreshStartedAtMs(): number {
@@ -44,7 +48,9 @@ export class FreshValue<T> {
     if (present === null) return this.#refresh(options, options.withinMs)
     const ageMs = nowMs - present.loadedAtMs
     if (ageMs <= FRESH_FOR_MS) return present.content
-    if (nowMs - this.#refreshStartedAtMs < REFRESH_EVERY_MS) return present.content
+    if (nowMs - this.#refreshStartedAtMs < REFRESH_EVERY_MS) {
+      return ageMs <= STALE_AFTER_MS ? present.content : this.#afterAnothersRefresh(present.content, options)
+    }
     if (ageMs <= STALE_AFTER_MS) {
       options.waitUntil(this.#refresh(options, options.withinMs).catch(keepTheOldOne))
       return present.content
@@ -62,8 +68,31 @@ export class FreshValue<T> {
     return this.#refresh(options, options.withinMs)
   }
 
+  /**
+   * What there is once the refresh under way has ended, or the time to wait for it is over: the old value again, if it
+   * brought none. Looks on this request's own timer, because another request's promise must not be awaited.
+   */
+  async #afterAnothersRefresh(present: T, { withinMs }: FreshOptions<T>): Promise<T> {
+    const refresh = this.#underWay
+    const endsAtMs = Date.now() + Math.min(WAIT_FOR_NEWER_MS, withinMs)
+    while (refresh !== null && this.#underWay === refresh && Date.now() < endsAtMs) {
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_AFTER_MS))
+    }
+    return this.#value?.content ?? present
+  }
+
   async #refresh(options: FreshOptions<T>, withinMs: number): Promise<T> {
     this.#refreshStartedAtMs = options.nowMs
+    const mark = {}
+    this.#underWay = mark
+    try {
+      return await this.#loadAndKeep(options, withinMs)
+    } finally {
+      if (this.#underWay === mark) this.#underWay = null
+    }
+  }
+
+  async #loadAndKeep(options: FreshOptions<T>, withinMs: number): Promise<T> {
     const next = await options.load(withinMs)
     const present = this.#value
     const content = present !== null && !options.mayReplace(present.content, next) ? present.content : next

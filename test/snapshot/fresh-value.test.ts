@@ -134,12 +134,23 @@ describe('a refresh', () => {
     },
   )
 
-  it('under way is not waited for by others: a promise belongs to the request that made it', async () => {
-    const isolate = await isolateAged(STALE_AFTER_MS + 1, 'hangs')
+  it.each<[Load, got: number, waitedMs: number]>([
+    ['succeeds', 2, 25],
+    ['fails', 1, 25],
+    ['hangs', 1, 1_000],
+  ])('under way that %s serves the others too, whose value is over 2 T old', async (load, got, waitedMs) => {
+    const isolate = await isolateAged(STALE_AFTER_MS + 1, load)
     const first = isolate.read()
-    const second = isolate.read()
-    expect(await second).toEqual({ number: 1 })
-    expect((await timed(first)).waitedMs).toBe(1_000)
+    const second = await timed(isolate.read())
+    expect(second).toEqual({ got: { number: got }, waitedMs })
+    expect(await first).toEqual({ number: got })
+    expect(isolate.loads).toHaveLength(1)
+  })
+
+  it('that just failed is not waited for again', async () => {
+    const isolate = await isolateAged(STALE_AFTER_MS + 1, 'fails')
+    await timed(isolate.read())
+    expect(await timed(isolate.read())).toEqual({ got: { number: 1 }, waitedMs: 0 })
     expect(isolate.loads).toHaveLength(1)
   })
 
