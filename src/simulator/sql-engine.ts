@@ -60,10 +60,7 @@ export class SqlEngine implements SqlAnswerer {
     try {
       const database = this.#open()
       this.#loadTables(database, sql)
-      const statement = database.prepare(sql)
-      statement.setReadBigInts(true)
-      statement.setReturnArrays(true)
-      return ok(readRows(statement))
+      return ok(readRows(database.prepare(sql)))
     } catch (error) {
       return fail(error instanceof Error ? error.message : String(error))
     }
@@ -84,16 +81,8 @@ export class SqlEngine implements SqlAnswerer {
 
   #open(): DatabaseSync {
     if (this.#database) return this.#database
-    const database = new DatabaseSync(':memory:', { enableDoubleQuotedStringLiterals: true })
-    registerFunctions(database)
-    registerCarve(database, this.#onCarve)
-    database.setAuthorizer((action, subject) => {
-      if (this.#mayWrite || READING.has(action)) return constants.SQLITE_OK
-      const isReadingPragma = action === constants.SQLITE_PRAGMA && READING_PRAGMAS.has(String(subject))
-      return isReadingPragma ? constants.SQLITE_OK : constants.SQLITE_DENY
-    })
-    this.#database = database
-    return database
+    this.#database = openDatabase(this.#onCarve, () => this.#mayWrite)
+    return this.#database
   }
 
   #loadTables(database: DatabaseSync, sql: string): void {
@@ -113,7 +102,7 @@ export class SqlEngine implements SqlAnswerer {
 
   #loadTable(database: DatabaseSync, name: string, table: TableDefinition, context: TableContext): void {
     if (this.#loaded.has(name) && !table.isVolatile) return
-    const columns = table.columns.split(',').map((column) => column.trim().split(' ')[0] ?? '')
+    const columns = columnNames(table)
     if (this.#loaded.has(name)) database.exec(`DELETE FROM ${quote(name)}`)
     else database.exec(`CREATE TABLE ${quote(name)} (${table.columns})`)
     this.#loaded.add(name)
@@ -125,7 +114,26 @@ export class SqlEngine implements SqlAnswerer {
   }
 }
 
-function readRows(statement: StatementSync): ResultRow[] {
+/** An empty database with osquery's functions, in which only `mayWrite` lets anybody write. */
+export function openDatabase(
+  onCarve: (paths: readonly string[]) => void,
+  mayWrite: () => boolean,
+): DatabaseSync {
+  const database = new DatabaseSync(':memory:', { enableDoubleQuotedStringLiterals: true })
+  registerFunctions(database)
+  registerCarve(database, onCarve)
+  database.setAuthorizer((action, subject) => {
+    if (mayWrite() || READING.has(action)) return constants.SQLITE_OK
+    const isReadingPragma = action === constants.SQLITE_PRAGMA && READING_PRAGMAS.has(String(subject))
+    return isReadingPragma ? constants.SQLITE_OK : constants.SQLITE_DENY
+  })
+  return database
+}
+
+/** Runs a statement; gives its rows as osquery does. */
+export function readRows(statement: StatementSync): ResultRow[] {
+  statement.setReadBigInts(true)
+  statement.setReturnArrays(true)
   const columns = statement.columns().map((column) => column.name)
   const rows: ResultRow[] = []
   // With setReturnArrays each row is an array, which the type of iterate() does not know.
@@ -146,10 +154,17 @@ function textOf(value: SQLOutputValue): string {
   return Buffer.from(value).toString()
 }
 
-function names(text: string, table: string): boolean {
+/** The columns of a table. */
+export function columnNames(table: TableDefinition): string[] {
+  return table.columns.split(',').map((column) => column.trim().split(' ')[0] ?? '')
+}
+
+/** Whether SQL names a table. */
+export function names(text: string, table: string): boolean {
   return new RegExp(String.raw`\b${table}\b`, 'i').test(text)
 }
 
-function quote(identifier: string): string {
+/** An identifier for SQL text. */
+export function quote(identifier: string): string {
   return `"${identifier.replaceAll('"', '""')}"`
 }

@@ -1,0 +1,95 @@
+/** The admin route as the fleet's operator uses it. */
+import * as http from 'node:http'
+import * as https from 'node:https'
+import { buffer } from 'node:stream/consumers'
+
+const ROOT = '/api/v1'
+const TIMEOUT_MS = 60_000
+const PAGE_ITEMS = 1_000
+
+export interface OperatorClientOptions {
+  /** Base URL without a trailing slash. */
+  readonly url: string
+  readonly token: string
+  readonly ca?: string
+}
+
+/** An answer that is no success; `status` 0 if there was none. */
+export class OperatorFailure extends Error {
+  readonly status: number
+
+  constructor(message: string, status: number) {
+    super(message)
+    this.status = status
+  }
+}
+
+export class OperatorClient {
+  readonly #options: OperatorClientOptions
+  readonly #agent: http.Agent
+
+  constructor(options: OperatorClientOptions) {
+    this.#options = options
+    this.#agent = options.url.startsWith('https:')
+      ? new https.Agent({ keepAlive: true, ca: options.ca })
+      : new http.Agent({ keepAlive: true })
+  }
+
+  /** The reply's body as text. Throws {@link OperatorFailure} unless the status is 2xx. */
+  async call(method: string, path: string, body?: unknown): Promise<string> {
+    const { status, text } = await this.#send(method, `${this.#options.url}${ROOT}${path}`, body)
+    if (status < 200 || status > 299)
+      throw new OperatorFailure(`${method} ${path} answered ${status}: ${text.slice(0, 300)}`, status)
+    return text
+  }
+
+  async json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return JSON.parse(await this.call(method, path, body)) as T
+  }
+
+  /** The pages of a list as text, one after the other. Throws if the cursor comes back unchanged. */
+  async *pages(path: string): AsyncGenerator<string> {
+    let cursor: string | null = ''
+    while (cursor !== null) {
+      const join = path.includes('?') ? '&' : '?'
+      const after = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
+      const text = await this.call('GET', `${path}${join}limit=${PAGE_ITEMS}${after}`)
+      yield text
+      const { nextCursor } = JSON.parse(text) as { nextCursor: string | null }
+      if (nextCursor === cursor) throw new OperatorFailure(`${path}: the cursor does not move`, 200)
+      cursor = nextCursor
+    }
+  }
+
+  /** The items of a list. */
+  async *items<T>(path: string): AsyncGenerator<T> {
+    for await (const page of this.pages(path)) yield* (JSON.parse(page) as { items: T[] }).items
+  }
+
+  close(): void {
+    this.#agent.destroy()
+  }
+
+  async #send(method: string, url: string, body: unknown): Promise<{ status: number; text: string }> {
+    const { request } = url.startsWith('https:') ? https : http
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const sending = request(
+        url,
+        {
+          method,
+          agent: this.#agent,
+          timeout: TIMEOUT_MS,
+          headers: {
+            authorization: `Bearer ${this.#options.token}`,
+            ...(body !== undefined && { 'content-type': 'application/json' }),
+          },
+        },
+        resolve,
+      )
+      sending.once('timeout', () => sending.destroy(new Error('no answer in time')))
+      sending.once('error', (error) => reject(new OperatorFailure(`${method} ${url}: ${error.message}`, 0)))
+      sending.end(body === undefined ? undefined : JSON.stringify(body))
+    })
+    return { status: response.statusCode ?? 0, text: (await buffer(response)).toString() }
+  }
+}
