@@ -1,0 +1,48 @@
+/** Log POSTs as agents send them: result lines of a process query, about 400 bytes each. */
+
+import { gzipSync } from 'node:zlib'
+
+/** One differential result line. Numbers vary, so that lines compress as real ones do and not to nothing. */
+export function resultLine(hostIdentifier: string, number: number): Record<string, unknown> {
+  const pid = 1_000 + ((number * 7_919) % 60_000)
+  const unixTime = 1_763_769_600 + number
+  return {
+    name: `pack/inventory/query_${number % 30}`,
+    hostIdentifier,
+    calendarTime: 'Sat Nov 22 00:00:00 2025 UTC',
+    unixTime,
+    epoch: 0,
+    counter: number,
+    numerics: false,
+    decorations: { host_uuid: hostIdentifier, hostname: `host-${hostIdentifier.slice(0, 8)}` },
+    columns: {
+      pid: String(pid),
+      name: `process-${pid % 97}`,
+      path: `/usr/lib/${(number * 2_654_435_761) >>> 0}/process-${pid % 97}`,
+      cmdline: `--id=${((number * 40_503) >>> 0).toString(36)} --socket=/run/${pid}.sock`,
+    },
+    action: 'added',
+  }
+}
+
+export interface LogBody {
+  bytes: Uint8Array
+  headers: Record<string, string>
+  /** Bytes of the lines alone. */
+  lineBytes: number
+}
+
+let serial = 0
+
+/** A POST of so many lines that never came before: the inbox would store an equal one only once. */
+export function logBody(
+  node: { nodeId: string; nodeKey: string },
+  lines: number,
+  compressed = true,
+): LogBody {
+  const data = Array.from({ length: lines }, () => resultLine(node.nodeId, (serial += 1)))
+  const text = JSON.stringify({ node_key: node.nodeKey, log_type: 'result', data })
+  const lineBytes = JSON.stringify(data).length
+  if (!compressed) return { bytes: Buffer.from(text), headers: {}, lineBytes }
+  return { bytes: gzipSync(text), headers: { 'content-encoding': 'gzip' }, lineBytes }
+}

@@ -1,0 +1,131 @@
+/**
+ * A Worker on bare workerd for measuring: bundled by wrangler and described by the product's wrangler.toml, with
+ * another entry, a socket of its own for each entrypoint, and empty data that goes with the process.
+ */
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from 'wrangler'
+import { runWrangler } from '../../src/cli/wrangler.ts'
+import { seedFirstEnvironment } from '../../src/db/seed.ts'
+import { configWithEntry } from '../support/derived-config.ts'
+import { findWorkerd } from './workerd-process.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+export const SIGNING_KEYS = JSON.stringify({
+  current: 'k1',
+  keys: { k1: btoa('a bench key of thirty-two bytes!') },
+})
+export const ENROLL_SECRET = 'a-secret-for-benchmarks'
+export const OPERATOR_TOKEN = 'oeo_a-token-for-benchmarks'
+/** About what a fleet has: options, thirty scheduled queries, decorators. 5 KiB. */
+export const CONFIGURATION = JSON.stringify({
+  options: { distributed_interval: 60, logger_tls_period: 300, config_refresh: 300 },
+  schedule: Object.fromEntries(
+    Array.from({ length: 30 }, (_, i) => [
+      `pack_inventory_query_${i}`,
+      { query: `SELECT pid, name, path, cmdline FROM processes WHERE pid % 30 = ${i};`, interval: 600 + i },
+    ]),
+  ),
+  decorators: { load: ['SELECT uuid AS host_uuid FROM system_info;', 'SELECT hostname FROM system_info;'] },
+})
+
+export interface BenchServer {
+  /** Bindings as the Worker has them, for preparing and looking. */
+  env: Env
+  environmentId: string
+  workerdPid: number | null
+  /** The base URL of an entrypoint's own socket. */
+  url(entrypoint?: string): Promise<URL>
+  /** Runs the cron trigger once. */
+  tick(): Promise<void>
+  close(): Promise<void>
+}
+
+/** The part of Miniflare that is used. It is wrangler's dependency, not ours, so it is found through wrangler. */
+interface MiniflareModule {
+  Miniflare: new (options: unknown) => {
+    ready: Promise<URL>
+    getBindings(): Promise<unknown>
+    unsafeGetDirectURL(worker?: string, entrypoint?: string): Promise<URL>
+    dispatchFetch(url: string): Promise<{ text(): Promise<string> }>
+    dispose(): Promise<void>
+  }
+  convertV4MiniflareOptions: (options: unknown) => unknown
+}
+
+const wranglerPath = createRequire(import.meta.url).resolve('wrangler')
+const { Miniflare, convertV4MiniflareOptions } = createRequire(wranglerPath)('miniflare') as MiniflareModule
+
+/** Builds and starts `entry` (from the root). Each entrypoint gets a socket; `default` always has one. */
+export async function startBenchServer(
+  entry: string,
+  entrypoints: readonly string[] = [],
+): Promise<BenchServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'osquery-edge-bench-'))
+  const configPath = configWithEntry(entry)
+  const built = runWrangler(['deploy', '--dry-run', '--config', configPath, '--outdir', folder], 'collect')
+  if (!built.ok) throw new Error(built.output)
+  const config = unstable_readConfig({ config: configPath }, { hideWarnings: true })
+  // So that wrangler does not warn of it; what is used stands below.
+  process.env.SIGNING_KEYS = SIGNING_KEYS
+  process.env.WRANGLER_LOG = 'warn'
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(config)
+  const runtime = new Miniflare(
+    convertV4MiniflareOptions({
+      host: '127.0.0.1',
+      port: 0,
+      resourcePersistencePath: join(folder, 'data'),
+      workers: [
+        {
+          name: config.name,
+          ...workerOptions,
+          bindings: { ...(workerOptions.bindings as object), SIGNING_KEYS },
+          modulesRoot: folder,
+          modules: [{ type: 'ESModule', path: join(folder, `${basename(entry, '.ts')}.js`) }],
+          unsafeDirectSockets: ['default', ...entrypoints].map((entrypoint) => ({
+            host: '127.0.0.1',
+            port: 0,
+            entrypoint,
+          })),
+        },
+      ],
+    }),
+  )
+  await runtime.ready
+  const env = (await runtime.getBindings()) as Env
+  await migrate(env.DB)
+  await seedFirstEnvironment(env.DB, {
+    environmentName: 'default',
+    enrollSecret: ENROLL_SECRET,
+    operatorToken: OPERATOR_TOKEN,
+    configurationText: CONFIGURATION,
+  })
+  const row = await env.DB.prepare('SELECT id FROM environments').first<{ id: string }>()
+  return {
+    env,
+    environmentId: row?.id ?? '',
+    workerdPid: findWorkerd(),
+    url: (entrypoint) => runtime.unsafeGetDirectURL(config.name, entrypoint),
+    async tick() {
+      const path = `/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=${Date.now()}`
+      await (await runtime.dispatchFetch(`http://localhost${path}`)).text()
+    },
+    async close() {
+      await runtime.dispose()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function migrate(db: D1Database): Promise<void> {
+  const folder = join(ROOT, 'migrations')
+  for (const name of readdirSync(folder).sort()) {
+    const sql = readFileSync(join(folder, name), 'utf8').replaceAll(/^--.*$/gm, '')
+    const statements = sql.split(/;\s*$/m).filter((statement) => statement.trim() !== '')
+    await db.batch(statements.map((statement) => db.prepare(statement)))
+  }
+}
