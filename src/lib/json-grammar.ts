@@ -74,3 +74,20 @@ export function nextNumberState(state: number, byte: number): number {
 function isExponent(byte: number): boolean {
   return byte === 0x65 || byte === 0x45
 }
+
+/** Where a scan stands: what may come next. */
+export const STATE = {
+  value: 0,
+  valueOrEnd: 1,
+  nameOrEnd: 2,
+  name: 3,
+  colon: 4,
+  commaOrEnd: 5,
+  string: 6,
+  escape: 7,
+  hex: 8,
+  number: 9,
+  literal: 10,
+  done: 11,
+} as const
+export type State = (typeof STATE)[keyof typeof STATE]

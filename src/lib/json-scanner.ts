@@ -4,7 +4,8 @@
  * It accepts byte sequences inside strings that are not UTF-8, because agents send them (spec section 2).
  */
 
-import { concatBytes, textOf, type Bytes } from './bytes.ts'
+import type { Bytes } from './bytes.ts'
+import { NameCapture, ValueCapture } from './json-capture.ts'
 import {
   BACKSLASH,
   CLOSE_BRACE,
@@ -13,84 +14,27 @@ import {
   COMMA,
   NUMBER_MAY_END,
   QUOTE,
+  STATE,
   isHex,
   isSimpleEscape,
   isSpace,
   kindOf,
   nextNumberState,
-  type JsonKind,
+  type State,
 } from './json-grammar.ts'
+import type { JsonFault, JsonVisitor } from './json-visitor.ts'
 
 export type { JsonKind } from './json-grammar.ts'
-
-/** Member names and array indexes from the root to a value. */
-export type JsonPath = readonly (string | number)[]
-
-/**
- * What the visitor wants of a value: `descend` into its members, its bytes (`maxBytes` at most), every piece of
- * its bytes as it comes (`stream`), or nothing (`skip`: still checked).
- */
-export type ScanWish = 'descend' | 'skip' | 'stream' | { maxBytes: number }
-
-export interface CapturedValue {
-  /** The value as it was written, or null where it was longer than asked for. */
-  bytes: Bytes | null
-  totalBytes: number
-}
-
-export interface JsonVisitor {
-  /** Asked for the root, and for each member of a value that was descended into. */
-  enter(path: JsonPath, kind: JsonKind): ScanWish
-  /** A captured value ended. The path is valid during the call only. */
-  captured?(path: JsonPath, value: CapturedValue): void
-  /** A piece of a streamed value, quotes and all. The bytes are valid during the call only. */
-  piece?(path: JsonPath, bytes: Uint8Array): void
-  /** A streamed or descended value ended. */
-  left?(path: JsonPath): void
-}
-
-/** Where and why a text stopped being JSON. */
-export interface JsonFault {
-  offset: number
-  detail: string
-}
+export type { CapturedValue, JsonFault, JsonPath, JsonVisitor, ScanWish } from './json-visitor.ts'
 
 /** Deeper nesting than this is a fault; agents' rows nest two or three deep. */
 const MAX_DEPTH = 512
-/** Longest member name, as written, that is kept for the path; a longer one is "" there. */
-const MAX_NAME_BYTES = 4_096
-
-const STATE = {
-  value: 0,
-  valueOrEnd: 1,
-  nameOrEnd: 2,
-  name: 3,
-  colon: 4,
-  commaOrEnd: 5,
-  string: 6,
-  escape: 7,
-  hex: 8,
-  number: 9,
-  literal: 10,
-  done: 11,
-} as const
-type State = (typeof STATE)[keyof typeof STATE]
 
 interface Frame {
   isArray: boolean
   /** Members are offered to the visitor. */
   descended: boolean
   index: number
-}
-
-interface Capture {
-  depth: number
-  maxBytes: number
-  streamed: boolean
-  parts: Bytes[]
-  totalBytes: number
-  /** Where in the present chunk the value's bytes begin. */
-  start: number
 }
 
 export class JsonScanner {
@@ -103,10 +47,8 @@ export class JsonScanner {
   #numberState = 0
   #literal = ''
   #literalIndex = 0
-  #nameParts: Uint8Array[] | null = null
-  #nameStart = 0
-  #nameBytes = 0
-  #capture: Capture | null = null
+  #name: NameCapture | null = null
+  #capture: ValueCapture | null = null
   #offset = 0
   #fault: JsonFault | null = null
 
@@ -128,7 +70,7 @@ export class JsonScanner {
   push(chunk: Bytes): boolean {
     if (this.#fault !== null) return false
     if (this.#capture !== null) this.#capture.start = 0
-    this.#nameStart = 0
+    if (this.#name !== null) this.#name.start = 0
     const stoppedAt = this.#scan(chunk)
     this.#offset += stoppedAt
     if (this.#fault === null) this.#keepOpenPieces(chunk)
@@ -151,23 +93,8 @@ export class JsonScanner {
 
   /** What is open at the end of a chunk is kept, so that the chunk itself may go. */
   #keepOpenPieces(chunk: Bytes): void {
-    if (this.#nameParts !== null && this.#state >= STATE.string && this.#stringIsName) {
-      this.#keepName(chunk.subarray(this.#nameStart))
-    }
-    if (this.#capture !== null) this.#keepCaptured(this.#capture, chunk.subarray(this.#capture.start))
-  }
-
-  #keepName(bytes: Uint8Array): void {
-    this.#nameBytes += bytes.length
-    if (this.#nameBytes <= MAX_NAME_BYTES) this.#nameParts?.push(bytes)
-  }
-
-  #keepCaptured(capture: Capture, bytes: Bytes): void {
-    if (bytes.length === 0) return
-    capture.totalBytes += bytes.length
-    if (capture.streamed) this.#visitor.piece?.(this.#path, bytes)
-    else if (capture.totalBytes <= capture.maxBytes) capture.parts.push(bytes)
-    else capture.parts.length = 0
+    this.#name?.keep(chunk.subarray(this.#name.start))
+    this.#capture?.keep(chunk.subarray(this.#capture.start))
   }
 
   /** The main loop: one pass over the chunk. Returns how many bytes were read. */
@@ -305,21 +232,17 @@ export class JsonScanner {
   #openName(i: number): number {
     this.#stringIsName = true
     this.#state = STATE.string
-    this.#nameParts = this.#frames.at(-1)?.descended === true ? [] : null
-    this.#nameStart = i + 1
-    this.#nameBytes = 0
+    this.#name = this.#frames.at(-1)?.descended === true ? new NameCapture(i + 1) : null
     return i + 1
   }
 
   #nameEnded(chunk: Bytes, end: number): void {
     this.#stringIsName = false
     this.#state = STATE.colon
-    if (this.#nameParts === null) return
-    this.#keepName(chunk.subarray(this.#nameStart, end))
-    // A name that is too long is kept nowhere: half of one could end inside an escape.
-    const raw = this.#nameBytes > MAX_NAME_BYTES ? '' : textOf(concatBytes(this.#nameParts))
-    this.#path[this.#path.length - 1] = raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw
-    this.#nameParts = null
+    if (this.#name === null) return
+    this.#name.keep(chunk.subarray(this.#name.start, end))
+    this.#path[this.#path.length - 1] = this.#name.text()
+    this.#name = null
   }
 
   #openValue(i: number, byte: number): number {
@@ -332,14 +255,8 @@ export class JsonScanner {
     const offered = this.#capture === null && (parent === undefined || parent.descended)
     const wish = offered ? this.#visitor.enter(this.#path, kind) : 'skip'
     if (typeof wish === 'object' || wish === 'stream') {
-      this.#capture = {
-        depth: this.#frames.length,
-        maxBytes: typeof wish === 'object' ? wish.maxBytes : 0,
-        streamed: wish === 'stream',
-        parts: [],
-        totalBytes: 0,
-        start: i,
-      }
+      const at = { depth: this.#frames.length, start: i }
+      this.#capture = new ValueCapture(this.#visitor, this.#path, wish, at)
     }
     switch (kind) {
       case 'object':
@@ -390,14 +307,8 @@ export class JsonScanner {
     this.#state = this.#frames.length === 0 ? STATE.done : STATE.commaOrEnd
     const capture = this.#capture
     if (capture === null || capture.depth !== this.#frames.length) return
-    this.#keepCaptured(capture, chunk.subarray(capture.start, end))
+    capture.keep(chunk.subarray(capture.start, end))
     this.#capture = null
-    if (capture.streamed) this.#visitor.left?.(this.#path)
-    else {
-      const fits = capture.totalBytes <= capture.maxBytes
-      const [only] = capture.parts
-      const whole = capture.parts.length === 1 && only !== undefined ? only : concatBytes(capture.parts)
-      this.#visitor.captured?.(this.#path, { bytes: fits ? whole : null, totalBytes: capture.totalBytes })
-    }
+    capture.finish()
   }
 }
