@@ -11,6 +11,10 @@ const OPEN_BRACE = 0x7b
 /** The one body that every endpoint of every osquery version treats as "keep it and come back" (design R2). */
 export const RETRY_BODY = 'retry'
 
+// Made once, because they are the same for every reply; each Response copies them.
+const JSON_REPLY = { headers: headersOf('application/json') }
+const TEXT_HEADERS = headersOf('text/plain')
+
 /** Turns an outcome into the bytes that go to the agent. */
 export function toResponse(outcome: AgentOutcome): Response {
   switch (outcome.kind) {
@@ -22,10 +26,7 @@ export function toResponse(outcome: AgentOutcome): Response {
       // No session_id: the agent gives this carve up at once (spec 2.6), which is what a refusal means.
       return jsonObject('{"error":"refused"}')
     case 'retry':
-      return new Response(RETRY_BODY, {
-        status: retryStatus(outcome.reason),
-        headers: { 'content-type': 'text/plain', 'cache-control': 'no-store', [MARKER_HEADER]: '1' },
-      })
+      return new Response(RETRY_BODY, { status: retryStatus(outcome.reason), headers: TEXT_HEADERS })
   }
 }
 
@@ -33,9 +34,11 @@ export function toResponse(outcome: AgentOutcome): Response {
 function jsonObject(json: string | Uint8Array): Response {
   const first = typeof json === 'string' ? json.charCodeAt(0) : json[0]
   if (first !== OPEN_BRACE) throw new Error('an answer to an agent is a JSON object')
-  return new Response(json as string | Uint8Array<ArrayBuffer>, {
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', [MARKER_HEADER]: '1' },
-  })
+  return new Response(json as string | Uint8Array<ArrayBuffer>, JSON_REPLY)
+}
+
+function headersOf(contentType: string): Headers {
+  return new Headers({ 'content-type': contentType, 'cache-control': 'no-store', [MARKER_HEADER]: '1' })
 }
 
 /** For humans and metrics only: an agent never looks at it (spec 1.4). */

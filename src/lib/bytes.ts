@@ -39,10 +39,13 @@ export function concatBytes(parts: readonly Uint8Array[]): Bytes {
   return joined
 }
 
+/** Each byte's two digits: looked up, because every request reads two UUIDs out of its node key. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 /** Lower-case hexadecimal. */
 export function hexOf(bytes: Uint8Array): string {
   let text = ''
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0')
+  for (const byte of bytes) text += HEX[byte] ?? ''
   return text
 }
 
