@@ -41,6 +41,11 @@ export class FreshValue<T> {
     return this.#value !== null && this.#value.startedAtMs >= timeMs ? this.#value.content : null
   }
 
+  /** The value, where it is fresh: what nearly every request finds, and all that it costs. */
+  fresh(nowMs: number): T | null {
+    return this.#value !== null && nowMs - this.#value.loadedAtMs <= FRESH_FOR_MS ? this.#value.content : null
+  }
+
   /** The value by the freshness rule. Throws only where there is no value at all and none can be had. */
   async read(options: FreshOptions<T>): Promise<T> {
     const { nowMs } = options

@@ -73,8 +73,11 @@ export function createSnapshotSource(): SnapshotSource {
   }
 
   return {
-    head(environmentId, request) {
-      return headValue(environmentId).read(
+    async head(environmentId, request) {
+      const value = headValue(environmentId)
+      const fresh = value.fresh(Date.now())
+      if (fresh !== null) return fresh
+      return value.read(
         freshOptions(
           request,
           (present, next) => next.publication >= present.publication,
