@@ -55,7 +55,7 @@ async function identify(
     const identity = await readNodeKey(context.keys, key)
     if (identity.ok) {
       if (key === headerKey && bodyKey !== '' && bodyKey !== headerKey)
-        await countDisagreement(context, bodyKey)
+        await countDisagreement(context, identity.value, bodyKey)
       return identity
     }
     // Not knowing outweighs knowing (design R3): one key that a newer Worker may have made means "come back".
@@ -66,8 +66,8 @@ async function identify(
   return fail(verdict)
 }
 
-async function countDisagreement(context: AgentContext, bodyKey: string): Promise<void> {
-  if ((await readNodeKey(context.keys, bodyKey)).ok) context.presence.count('two-valid-keys')
+async function countDisagreement(context: AgentContext, node: NodeIdentity, bodyKey: string): Promise<void> {
+  if ((await readNodeKey(context.keys, bodyKey)).ok) context.presence.count(node, 'two-valid-keys')
 }
 
 /** Checks a verified identity against the environment's snapshot and against the environment that the URL names. */

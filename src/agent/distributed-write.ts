@@ -85,7 +85,7 @@ export async function storeAnswers(context: AgentContext, reader: WriteBodyReade
       wire.value.environmentId !== identity.environmentId ||
       wire.value.ordinal !== identity.ordinal
     ) {
-      context.presence.count('answer-foreign')
+      context.presence.count(identity, 'answer-foreign')
       continue
     }
     const { number, shards } = wire.value
@@ -98,12 +98,13 @@ export async function storeAnswers(context: AgentContext, reader: WriteBodyReade
 
 async function writeToShard(
   context: AgentContext,
-  { environmentId, ordinal, nodeId }: NodeIdentity,
+  identity: NodeIdentity,
   shards: number,
   answers: readonly NewAnswer[],
 ): Promise<void> {
+  const { environmentId, ordinal, nodeId } = identity
   const shard = answerShardStub(context.env, environmentId, shards, shardOf(ordinal, shards))
   const tally = await context.deadline.run(shard.write({ ordinal, nodeId }, answers))
-  for (let i = 0; i < tally.unknown; i += 1) context.presence.count('answer-unknown')
-  for (let i = 0; i < tally.duplicate; i += 1) context.presence.count('answer-duplicate')
+  context.presence.count(identity, 'answer-unknown', tally.unknown)
+  context.presence.count(identity, 'answer-duplicate', tally.duplicate)
 }

@@ -1,6 +1,6 @@
 /** Environments. Everything below them is read and written with their id, never without. */
 
-import { and, count, desc, eq, inArray, isNull, lt, or } from 'drizzle-orm'
+import { and, count, desc, eq, inArray, isNull, lt, or, max } from 'drizzle-orm'
 import { isUuid, sha256HexOfText } from '../lib/bytes.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { configurations, environments, nodes } from './schema.ts'
@@ -65,6 +65,15 @@ export async function insertEnvironment(
 }
 
 /** How many nodes each of these environments has. */
+/** The highest ordinal that the environment ever gave out; -1: none. */
+export async function highestOrdinal(db: ControlDb, environmentId: string): Promise<number> {
+  const [row] = await db
+    .select({ highest: max(nodes.ordinal) })
+    .from(nodes)
+    .where(eq(nodes.environmentId, environmentId))
+  return row?.highest ?? -1
+}
+
 export async function countNodes(
   db: ControlDb,
   environmentIds: readonly string[],

@@ -2,8 +2,15 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { isUniqueViolation } from '../db/control.ts'
-import { countNodes, insertEnvironment, listEnvironments, type EnvironmentRow } from '../db/environments.ts'
+import {
+  countNodes,
+  highestOrdinal,
+  insertEnvironment,
+  listEnvironments,
+  type EnvironmentRow,
+} from '../db/environments.ts'
 import { isUuid } from '../lib/bytes.ts'
+import { countersOf } from '../presence/read.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { changeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
@@ -27,6 +34,12 @@ const environmentBody = z.strictObject({
 const environmentSchema = z
   .object({ id: z.uuid(), name: z.string(), createdAt: time, revision: z.int(), nodeCount: z.int() })
   .openapi('Environment')
+
+const counted = {
+  counters: z.record(z.string(), z.int()).openapi({
+    description: 'Since ever: requests of each kind (request-…), and what agents sent that was odd',
+  }),
+}
 
 export function addEnvironmentRoutes(routes: OperatorRoutes): void {
   routes.openapi(
@@ -60,9 +73,14 @@ export function addEnvironmentRoutes(routes: OperatorRoutes): void {
       method: 'get',
       path: '/environments/{env}',
       request: { params: inEnvironment },
-      responses: replies(200, 'The environment', environmentSchema),
+      responses: replies(200, 'The environment', environmentSchema.extend(counted)),
     }),
-    async (c) => c.json((await shown(c, [c.var.environment]))[0]),
+    async (c) => {
+      const { id } = c.var.environment
+      const [environment] = await shown(c, [c.var.environment])
+      const counters = await countersOf(c.env, id, await highestOrdinal(c.var.db, id))
+      return c.json({ ...environment, counters })
+    },
   )
 }
 

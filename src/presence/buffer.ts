@@ -17,47 +17,49 @@ export interface PresenceRequest {
 
 interface Pending {
   sightings: Map<string, Sighting>
+  counters: Record<string, number>
   lastFlushMs: number
   waiterSinceMs: number
 }
 
+/** Of an identity, what says where its presence is kept. */
+export type NodePlace = Pick<NodeIdentity, 'environmentId' | 'ordinal'>
+
+/** What is worth knowing of what agents send, and not worth a log line. */
+export type Oddity = 'two-valid-keys' | 'answer-foreign' | 'answer-unknown' | 'answer-duplicate'
+
 export class PresenceBuffer {
   readonly #pending = new Map<string, Pending>()
-  #counters: Record<string, number> = {}
 
-  /** Notes that a node was seen. Never waits, never fails. */
-  note(
-    request: PresenceRequest,
-    identity: Pick<NodeIdentity, 'environmentId' | 'ordinal'>,
-    kind: PresenceKind,
-    configurationVersion = 0,
-  ): void {
-    const { environmentId, ordinal } = identity
+  /** Notes that a node was seen, and counts the request. Never waits, never fails. */
+  note(request: PresenceRequest, node: NodePlace, kind: PresenceKind, configurationVersion = 0): void {
+    const pending = this.#pendingOf(node)
+    const nowMs = Date.now()
+    const { ordinal } = node
+    const sighting = { ordinal, kind, atS: Math.floor(nowMs / 1_000), configurationVersion }
+    pending.sightings.set(`${ordinal}/${kind}`, sighting)
+    count(pending, `request-${kind}`, 1)
+    this.#scheduleFlush(request, node, pending, nowMs)
+  }
+
+  /** Counts something odd that a node sent; it goes out with the next sighting of its neighbourhood. */
+  count(node: NodePlace, what: Oddity, times = 1): void {
+    if (times > 0) count(this.#pendingOf(node), what, times)
+  }
+
+  #pendingOf({ environmentId, ordinal }: NodePlace): Pending {
     const key = `${environmentId}/${Math.floor(ordinal / ORDINALS_PER_OBJECT)}`
     let pending = this.#pending.get(key)
     if (pending === undefined) {
-      pending = { sightings: new Map(), lastFlushMs: Number.NEGATIVE_INFINITY, waiterSinceMs: 0 }
+      const lastFlushMs = Number.NEGATIVE_INFINITY
+      pending = { sightings: new Map(), counters: {}, lastFlushMs, waiterSinceMs: 0 }
       this.#pending.set(key, pending)
     }
-    const nowMs = Date.now()
-    const atS = Math.floor(nowMs / 1_000)
-    pending.sightings.set(`${ordinal}/${kind}`, { ordinal, kind, atS, configurationVersion })
-    this.#scheduleFlush(request, environmentId, ordinal, pending, nowMs)
+    return pending
   }
 
-  /** Counts something that is worth knowing but not worth a log line. */
-  count(what: string): void {
-    this.#counters[what] = (this.#counters[what] ?? 0) + 1
-  }
-
-  #scheduleFlush(
-    request: PresenceRequest,
-    environmentId: string,
-    ordinal: number,
-    pending: Pending,
-    nowMs: number,
-  ): void {
-    const stub = () => presenceStub(request.env, environmentId, ordinal)
+  #scheduleFlush(request: PresenceRequest, node: NodePlace, pending: Pending, nowMs: number): void {
+    const stub = () => presenceStub(request.env, node.environmentId, node.ordinal)
     const dueInMs = pending.lastFlushMs + FLUSH_EVERY_MS - nowMs
     if (dueInMs <= 0) {
       request.waitUntil(this.#flush(stub, pending))
@@ -75,14 +77,17 @@ export class PresenceBuffer {
     pending.lastFlushMs = Date.now()
     const sightings = [...pending.sightings.values()]
     pending.sightings.clear()
-    const counters = this.#counters
-    this.#counters = {}
+    const { counters } = pending
+    pending.counters = {}
     try {
       await stub().flush(sightings, counters)
     } catch (error) {
-      console.warn(
-        JSON.stringify({ event: 'presence-flush-lost', sightings: sightings.length, error: String(error) }),
-      )
+      const detail = { sightings: sightings.length, error: String(error) }
+      console.warn(JSON.stringify({ event: 'presence-flush-lost', ...detail }))
     }
   }
+}
+
+function count({ counters }: Pending, what: string, times: number): void {
+  counters[what] = (counters[what] ?? 0) + times
 }

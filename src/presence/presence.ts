@@ -21,6 +21,9 @@ const QUIET_MS = 5_000
 export class Presence extends DurableObject<Env> {
   readonly #chunks = new Map<number, { bytes: Bytes; writtenAtMs: number }>()
   #lastFlushMs = Number.NEGATIVE_INFINITY
+  /** Counted and not written yet. */
+  readonly #counted = new Map<string, number>()
+  #countersWrittenAtMs = Number.NEGATIVE_INFINITY
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -50,12 +53,9 @@ export class Presence extends DurableObject<Env> {
       }
     }
     for (const [name, count] of Object.entries(counters)) {
-      this.ctx.storage.sql.exec(
-        'INSERT INTO counters (name, total) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET total = total + ?2',
-        name,
-        count,
-      )
+      this.#counted.set(name, (this.#counted.get(name) ?? 0) + count)
     }
+    if (quiet || nowMs - this.#countersWrittenAtMs > WRITE_EVERY_MS) this.#writeCounters(nowMs)
   }
 
   /** When these ordinals were last seen. */
@@ -67,10 +67,23 @@ export class Presence extends DurableObject<Env> {
 
   /** What isolates counted, since ever. */
   counters(): Record<string, number> {
+    this.#writeCounters(Date.now())
     const rows = this.ctx.storage.sql.exec<{ name: string; total: number }>(
       'SELECT name, total FROM counters',
     )
     return Object.fromEntries(rows.toArray().map(({ name, total }) => [name, total]))
+  }
+
+  #writeCounters(nowMs: number): void {
+    for (const [name, count] of this.#counted) {
+      this.ctx.storage.sql.exec(
+        'INSERT INTO counters (name, total) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET total = total + ?2',
+        name,
+        count,
+      )
+    }
+    this.#counted.clear()
+    this.#countersWrittenAtMs = nowMs
   }
 
   #chunk(chunk: number): { bytes: Bytes; writtenAtMs: number } {

@@ -19,3 +19,22 @@ export async function lastSeenOf(
 export function newestSightingS(seen: LastSeen | undefined): number {
   return seen === undefined ? 0 : Math.max(...Object.values(seen.atS))
 }
+
+/** What isolates counted of an environment since ever, by name: requests of each kind, and oddities. */
+export async function countersOf(
+  env: Env,
+  environmentId: string,
+  highestOrdinal: number,
+): Promise<Record<string, number>> {
+  const objects = Math.floor(Math.max(0, highestOrdinal) / ORDINALS_PER_OBJECT) + 1
+  const counted = await Promise.all(
+    Array.from({ length: objects }, (_, index) =>
+      presenceStub(env, environmentId, index * ORDINALS_PER_OBJECT).counters(),
+    ),
+  )
+  const totals: Record<string, number> = {}
+  for (const [name, count] of counted.flatMap((counters) => Object.entries(counters))) {
+    totals[name] = (totals[name] ?? 0) + count
+  }
+  return totals
+}

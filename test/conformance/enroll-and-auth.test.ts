@@ -198,13 +198,19 @@ describe('config and the node key', () => {
     }
   })
 
-  it('C4: two valid but different keys: the header wins', async () => {
-    const body = { node_key: nodeKey }
-    const reply = await server.agent('/api/osquery/config', body, {
-      authorization: `NodeKey ${other.nodeKey}`,
-    })
+  it('C4: two valid but different keys: the header wins, counted', async () => {
+    const header = { authorization: `NodeKey ${other.nodeKey}` }
+    const reply = await server.agent('/api/osquery/config', { node_key: nodeKey }, header)
     expect(reply.text).toBe('{"schedule":{},"packs":{}}')
-  })
+    // Counters go out with presence, every 15 s.
+    const counted = await server.until(async () => {
+      const environment = (await server.operator('GET', '/environments/other')).json<{
+        counters: Record<string, number>
+      }>()
+      return environment.counters['two-valid-keys']
+    }, 18_000)
+    expect(counted).toBe(1)
+  }, 25_000)
 
   it('Fleet 15, 16: a valid key in either place authenticates', async () => {
     const bogus = { authorization: 'NodeKey bogus' }
