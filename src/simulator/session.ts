@@ -161,6 +161,8 @@ export class Session {
         counts.ok += 1
         return ok(judged.value)
       }
+      // The agent was stopped in the middle: nobody failed.
+      if (this.stop?.aborted) return fail('stopped')
       counts.failed += 1
       reason = judged.reason
       this.#options.onEvent({ kind: 'call-failed', endpoint, reason })

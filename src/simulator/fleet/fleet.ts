@@ -55,9 +55,10 @@ const TIMEOUT_MS = 16_000
 const LONGEST_ENROLLING_SHARE = 0.6
 /** Members that enroll cannot be interrupted while they wait for their next try. */
 const ENDING_MS = 3_000
-/** An online agent answers within two of its intervals, with the server's splay of 10 %, and some seconds for the work. */
+/** An online agent answers within two of its intervals, with the server's splay of 10 % ... */
 const ANSWER_INTERVALS = 2.2
-const ANSWER_SLACK_MS = 15_000
+/** ... and, where the offer was lost on its way, after the 30 s that the server waits before it offers again. */
+const ANSWER_SLACK_MS = 45_000
 
 /** Starts a fleet; it ends by itself. */
 export function startFleet(options: FleetOptions): Fleet {

@@ -11,7 +11,7 @@ import type { Profile, ProfileName } from './profiles.ts'
 import { PROFILES, configurationOf } from './profiles.ts'
 import { isGood, reportOf, reportText, sufferingOf } from './report.ts'
 import type { Verification } from './verify.ts'
-import { verify } from './verify.ts'
+import { subjectOf, verify } from './verify.ts'
 
 interface Arguments {
   readonly nodes: number
@@ -141,14 +141,10 @@ function verified(
   fleet: Fleet,
   sinceMs: number,
 ): Promise<Verification> {
-  const machines = (members: Fleet['members']) => new Set(members.map(({ plan }) => plan.machine)).size
   return verify({
+    ...subjectOf(fleet),
     client,
     environment: environment.id,
-    lines: fleet.lines,
-    answers: fleet.answers,
-    enrolled: machines(fleet.members.filter(({ hasEnrolled }) => hasEnrolled)),
-    started: machines(fleet.members),
     isShared: args.secretFile !== undefined,
     sinceMs,
     patienceMs: VERIFY_PATIENCE_MS,

@@ -58,6 +58,11 @@ export class Member {
     return this.#awake !== undefined && this.#agent.nodeKey !== ''
   }
 
+  /** Of its machine, in lower case. */
+  get hardwareUuid(): string {
+    return this.#agent.identity.host.uuid.toLowerCase()
+  }
+
   get hasEnrolled(): boolean {
     return this.#hasEnrolled
   }

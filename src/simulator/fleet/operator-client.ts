@@ -27,12 +27,16 @@ export class OperatorFailure extends Error {
 export class OperatorClient {
   readonly #options: OperatorClientOptions
   readonly #agent: http.Agent
+  readonly #agentForOnce: http.Agent
 
   constructor(options: OperatorClientOptions) {
     this.#options = options
-    this.#agent = options.url.startsWith('https:')
-      ? new https.Agent({ keepAlive: true, ca: options.ca })
-      : new http.Agent({ keepAlive: true })
+    const newAgent = (keepAlive: boolean) =>
+      options.url.startsWith('https:')
+        ? new https.Agent({ keepAlive, ca: options.ca })
+        : new http.Agent({ keepAlive })
+    this.#agent = newAgent(true)
+    this.#agentForOnce = newAgent(false)
   }
 
   /** The reply's body as text. Throws {@link OperatorFailure} unless the status is 2xx. */
@@ -71,13 +75,24 @@ export class OperatorClient {
   }
 
   async #send(method: string, url: string, body: unknown): Promise<{ status: number; text: string }> {
+    try {
+      return await this.#exchange(method, url, body)
+    } catch (error) {
+      // The server may close a kept connection just as it is used again. Reading twice changes nothing.
+      if (method !== 'GET') throw error
+      return this.#exchange(method, url, body)
+    }
+  }
+
+  async #exchange(method: string, url: string, body: unknown): Promise<{ status: number; text: string }> {
     const { request } = url.startsWith('https:') ? https : http
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       const sending = request(
         url,
         {
           method,
-          agent: this.#agent,
+          // A change must not fall into the gap where a kept connection is being closed.
+          agent: method === 'GET' ? this.#agent : this.#agentForOnce,
           timeout: TIMEOUT_MS,
           headers: {
             authorization: `Bearer ${this.#options.token}`,

@@ -36,13 +36,18 @@ interface StoredAnswer {
   readonly rowCount: number
 }
 
-/** `nodes` must know the nodes from their lines, see verify-lines.ts. */
+/**
+ * `nodes` knows the nodes that sent lines, see verify-lines.ts; `learn` is asked about the others, and notes what it
+ * finds in `nodes`.
+ */
 export async function verifyAnswers(
   query: OpenedQuery,
   lists: QueryLists,
   nodes: NodeMap,
+  learn: (nodeId: string) => Promise<void>,
 ): Promise<AnswerFindings> {
   const { stored, doubled } = await readAnswers(lists.answers)
+  for (const nodeId of stored.keys()) if (nodes.machineOf(nodeId) === undefined) await learn(nodeId)
   const rows = await readResults(lists.results)
   const accepted = [...query.answers].filter(([, answers]) => answers.isAccepted)
   const findings = {

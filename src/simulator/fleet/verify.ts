@@ -5,7 +5,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AnswerLedger } from './answer-ledger.ts'
+import type { Fleet } from './fleet.ts'
 import type { LineLedger } from './line-ledger.ts'
+import type { Member } from './member.ts'
 import { NodeMap } from './node-map.ts'
 import type { OperatorClient } from './operator-client.ts'
 import type { AnswerFindings } from './verify-answers.ts'
@@ -37,6 +39,8 @@ export interface VerifyOptions {
   /** Machines that hold a key, and machines that may, because a reply was lost. */
   readonly enrolled: number
   readonly started: number
+  /** The machine with this hardware UUID in lower case. */
+  readonly machineOf: (hardwareUuid: string) => number | undefined
   /** Other agents are in this environment too: what they sent is left out. */
   readonly isShared: boolean
   /** When the run began, to leave out what was there before. */
@@ -44,6 +48,22 @@ export interface VerifyOptions {
   /** How long to wait for lines that are still on their way. */
   readonly patienceMs: number
   readonly onProgress?: (text: string) => void
+}
+
+/** What a fleet tells the verifier. */
+export function subjectOf(
+  fleet: Fleet,
+): Pick<VerifyOptions, 'lines' | 'answers' | 'enrolled' | 'started' | 'machineOf'> {
+  const { answers, lines, members } = fleet
+  const machines = (some: readonly Member[]) => new Set(some.map(({ plan }) => plan.machine)).size
+  const byUuid = new Map(members.map((member) => [member.hardwareUuid, member.plan.machine]))
+  return {
+    lines,
+    answers,
+    enrolled: machines(members.filter(({ hasEnrolled }) => hasEnrolled)),
+    started: machines(members),
+    machineOf: (hardwareUuid) => byUuid.get(hardwareUuid),
+  }
 }
 
 /** Between readings while lines are on their way; the whole archive is read each time. */
@@ -93,7 +113,14 @@ async function readLines(
 }
 
 async function readAnswers(options: VerifyOptions, nodes: NodeMap): Promise<AnswerFindings[]> {
-  const { client, environment } = options
+  const { client, environment, machineOf } = options
+  // A node that got no line through is known by what it enrolled with.
+  const learn = async (nodeId: string): Promise<void> => {
+    const path = `/environments/${environment}/nodes/${nodeId}`
+    const { hardwareUuid } = await client.json<{ hardwareUuid: string }>('GET', path)
+    const machine = machineOf(hardwareUuid.toLowerCase())
+    if (machine !== undefined) nodes.bind(nodeId, machine)
+  }
   const found: AnswerFindings[] = []
   for (const query of options.answers.queries) {
     const path = `/environments/${environment}/queries/${query.id}`
@@ -103,7 +130,7 @@ async function readAnswers(options: VerifyOptions, nodes: NodeMap): Promise<Answ
       results: client.pages(`${path}/results`),
       answered: counts.answered,
     }
-    found.push(await verifyAnswers(query, lists, nodes))
+    found.push(await verifyAnswers(query, lists, nodes, learn))
   }
   return found
 }
