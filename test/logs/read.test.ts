@@ -2,23 +2,12 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { utf8 } from '../../src/lib/bytes.ts'
-import { ArchiveWriter } from '../../src/logs/archive-writer.ts'
-import { envelopeOf, type LineType } from '../../src/logs/line.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { allPages, makeEnvironment, problemOf } from '../support/operator.ts'
-import { originAt, type LogItem, type LogList } from './support.ts'
+import { writeObjects, type LogItem, type LogList, type Written } from './support.ts'
 
 const START_MS = Date.UTC(2026, 5, 1, 12)
 const NODES = [1, 2, 3].map((n) => `0b000000-0000-4000-8000-00000000000${n}`)
-
-interface Written {
-  eventId: string
-  nodeId: string
-  type: LineType
-  name: string
-  atMs: number
-  index: number
-}
 
 let server: TestServer
 beforeAll(async () => {
@@ -32,18 +21,8 @@ async function newEnvironment(): Promise<string> {
   return (await makeEnvironment(server, `reading-${environments}`)).id
 }
 
-/** Writes one archive object for each list of lines. */
-async function write(environmentId: string, objects: readonly (readonly Written[])[]): Promise<void> {
-  for (const lines of objects) {
-    const writer = new ArchiveWriter(server.env)
-    for (const { eventId, nodeId, type, name, atMs, index } of lines) {
-      const origin = originAt(environmentId, nodeId, atMs)
-      const facts = { type, name, eventId, index }
-      const envelope = envelopeOf(origin, 'host', facts, utf8(`{"id":"${eventId}"}`))
-      await writer.add(JSON.stringify(lines), origin, facts, envelope)
-    }
-    expect([...(await writer.flush())]).toEqual([])
-  }
+function write(environmentId: string, objects: readonly (readonly Written[])[]): Promise<void> {
+  return writeObjects(server.env, environmentId, objects)
 }
 
 let ids = 0

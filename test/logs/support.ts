@@ -3,7 +3,9 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { bytesOfBase64Url, uuidOfBytes, type Bytes } from '../../src/lib/bytes.ts'
+import { bytesOfBase64Url, utf8, uuidOfBytes, type Bytes } from '../../src/lib/bytes.ts'
+import { ArchiveWriter } from '../../src/logs/archive-writer.ts'
+import { envelopeOf, type LineType } from '../../src/logs/line.ts'
 import type { LogOrigin } from '../../src/logs/message.ts'
 import type { Reply, TestServer } from '../support/harness.ts'
 
@@ -51,6 +53,34 @@ export function idsOf(nodeKey: string): { environmentId: string; nodeId: string 
 /** An origin for what a test puts into the archive by itself. */
 export function originAt(environmentId: string, nodeId: string, receivedAtMs: number): LogOrigin {
   return { environmentId, nodeId, ordinal: 1, platform: 'linux', receivedAtMs }
+}
+
+/** A line that a test puts into the archive by itself. */
+export interface Written {
+  eventId: string
+  nodeId: string
+  type: LineType
+  name: string
+  atMs: number
+  index: number
+}
+
+/** Writes one archive object for each list of lines. */
+export async function writeObjects(
+  env: Env,
+  environmentId: string,
+  objects: readonly (readonly Written[])[],
+): Promise<void> {
+  for (const lines of objects) {
+    const writer = new ArchiveWriter(env)
+    for (const { eventId, nodeId, type, name, atMs, index } of lines) {
+      const origin = originAt(environmentId, nodeId, atMs)
+      const facts = { type, name, eventId, index }
+      const envelope = envelopeOf(origin, 'host', facts, utf8(`{"id":"${eventId}"}`))
+      await writer.add(JSON.stringify(lines), origin, facts, envelope)
+    }
+    expect([...(await writer.flush())]).toEqual([])
+  }
 }
 
 /** The text of a log POST. `data` holds the entries as JSON texts, so that they go out as they are written here. */

@@ -56,7 +56,7 @@ function stepsOf(maxSteps: number, maxBlocks: number): fc.Arbitrary<Step[]> {
     { weight: 1, arbitrary: fc.constant<Step>({ what: 'begin-again' }) },
     { weight: 1, arbitrary: fc.constant<Step>({ what: 'evict' }) },
   )
-  return fc.array(step, { maxLength: maxSteps })
+  return fc.array(step, { maxLength: maxSteps, size: 'max' })
 }
 
 const steps = stepsOf(8, 4)

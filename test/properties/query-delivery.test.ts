@@ -12,7 +12,7 @@ import { allPages } from '../support/operator.ts'
 import { openQuery, type OpenedQuery } from '../support/queries.ts'
 import { checkServer, RUNS_FACTOR } from './check.ts'
 
-const RUNS = 10 * RUNS_FACTOR
+const RUNS = 15 * RUNS_FACTOR
 const NODES_PER_RUN = 2
 /** Nodes for what fast-check tries to make a failure smaller. */
 const SPARE_NODES = 20
@@ -107,7 +107,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
     },
     { weight: 1, arbitrary: fc.constant<Step>({ what: 'evict' }) },
   ),
-  { maxLength: 16 },
+  { maxLength: 16, size: 'max' },
 )
 
 /** How long ago a query was offered to an agent: just now, some seconds, or long enough to offer it again. */
@@ -231,20 +231,22 @@ async function take(agents: readonly [Agent, Agent], step: Step): Promise<void> 
 
 /** What operators see of these agents: for each query one answer of each target, with its first row. */
 async function expectAnswers(agents: readonly Agent[]): Promise<void> {
-  for (const [q, query] of queries.entries()) {
-    const place = `/environments/default/queries/${query.id}`
-    const results = await allPages<{ nodeId: string; columns: object }>(server, `${place}/results`, 1_000)
-    const answers = await allPages<{ nodeId: string; rowCount: number }>(server, `${place}/answers`, 1_000)
-    for (const {
-      node: { nodeId, ordinal },
-      answered,
-    } of agents) {
-      const rows = results
-        .filter((item) => item.nodeId === nodeId)
-        .map(({ columns }) => JSON.stringify(columns))
-      expect(rows).toEqual(isTarget(ordinal, q) ? [answered.get(q)] : [])
-      expect(answers.filter((item) => item.nodeId === nodeId)).toHaveLength(rows.length)
-    }
+  await Promise.all(queries.map(({ id }, query) => expectAnswersTo(agents, query, id)))
+}
+
+async function expectAnswersTo(agents: readonly Agent[], query: number, id: string): Promise<void> {
+  const place = `/environments/default/queries/${id}`
+  const [results, answers] = await Promise.all([
+    allPages<{ nodeId: string; columns: object }>(server, `${place}/results`, 1_000),
+    allPages<{ nodeId: string }>(server, `${place}/answers`, 1_000),
+  ])
+  for (const { node: asked, answered } of agents) {
+    const { nodeId, ordinal } = asked
+    const rows = results
+      .filter((item) => item.nodeId === nodeId)
+      .map(({ columns }) => JSON.stringify(columns))
+    expect(rows).toEqual(isTarget(ordinal, query) ? [answered.get(query)] : [])
+    expect(answers.filter((item) => item.nodeId === nodeId)).toHaveLength(rows.length)
   }
 }
 
