@@ -23,20 +23,14 @@ let lists: string[]
 beforeAll(async () => {
   server = await startServer()
   const place = '/environments/default'
-  for (let i = 0; i < NODES; i += 1) {
-    const nodeKey = await enrollHost(server, `listed-${i}`)
-    // Poison: the quarantine is a list too.
-    await server.agent('/api/osquery/distributed/write', '{', { authorization: `NodeKey ${nodeKey}` })
-    created(await server.operator('POST', '/operator-tokens', { name: `token-${i}` }))
-    created(await server.operator('POST', `${place}/enroll-secrets`, { name: `secret-${i}` }))
-    created(await server.operator('POST', '/environments', { name: `environment-${i}` }))
-  }
+  await Promise.all(Array.from({ length: NODES }, (_, i) => fill(place, i)))
   const query = { sql: 'SELECT 1', targets: { all: true }, expiresInSeconds: 600 }
-  const queries: string[] = []
-  for (let i = 0; i < 5; i += 1)
-    queries.push(created(await server.operator('POST', `${place}/queries`, query)).id)
-  created(await server.operator('POST', `${place}/carves`, { path: '/etc/hosts', targets: { all: true } }))
-  await answer(queries[0] ?? '')
+  const { id } = created(await server.operator('POST', `${place}/queries`, query))
+  await Promise.all([
+    answer(id),
+    ...[1, 2, 3, 4].map(async () => created(await server.operator('POST', `${place}/queries`, query))),
+    server.operator('POST', `${place}/carves`, { path: '/etc/hosts', targets: { all: true } }),
+  ])
   lists = [
     '/environments',
     '/operator-tokens',
@@ -44,10 +38,20 @@ beforeAll(async () => {
     ...['enroll-secrets', 'nodes', 'queries', 'carves', 'quarantine', 'logs'].map(
       (name) => `${place}/${name}`,
     ),
-    ...['answers', 'results'].map((name) => `${place}/queries/${queries[0]}/${name}`),
+    ...['answers', 'results'].map((name) => `${place}/queries/${id}/${name}`),
   ]
 }, 60_000)
 afterAll(() => server.close())
+
+/** One item more for most lists. */
+async function fill(place: string, i: number): Promise<void> {
+  const nodeKey = await enrollHost(server, `listed-${i}`)
+  // Poison: the quarantine is a list too.
+  await server.agent('/api/osquery/distributed/write', '{', { authorization: `NodeKey ${nodeKey}` })
+  created(await server.operator('POST', '/operator-tokens', { name: `token-${i}` }))
+  created(await server.operator('POST', `${place}/enroll-secrets`, { name: `secret-${i}` }))
+  created(await server.operator('POST', '/environments', { name: `environment-${i}` }))
+}
 
 /** Every node answers, with none to three rows. */
 async function answer(queryId: string): Promise<void> {

@@ -105,7 +105,7 @@ describe('a log body', () => {
           )
         }
       }),
-      400,
+      250,
     ))
 
   it('of another shape is judged by what JSON.parse makes of it', () =>
