@@ -12,6 +12,7 @@ import {
   type JsonPath,
   type ScanWish,
 } from '../lib/json-scanner.ts'
+import type { NewAnswer } from '../queries/answer.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWERS_BYTES_PER_POST, MAX_MESSAGE_CHARACTERS } from '../queries/constants.ts'
 
 /** statuses, messages and stats of one POST, as JSON, each. */
@@ -21,16 +22,7 @@ const MAX_KEY_BYTES = 1_024
 const MAX_CARVE_ROWS = 16
 
 /** One answer as it came: the id is not verified yet. */
-export interface WrittenAnswer {
-  id: string
-  status: number
-  message: string
-  stats: string
-  rowCount: number
-  truncated: boolean
-  rows: Bytes | null
-  carves: { carveId: string; path: string }[]
-}
+export type WrittenAnswer = Omit<NewAnswer, 'number'> & { id: string }
 
 interface Rows {
   parts: Bytes[]
