@@ -22,5 +22,4 @@ export const LOCAL_FILES = {
 } as const
 
 /** wrangler's own default, named because the preparation step and the server must agree on it. */
-export const STATE =
-  OWN_FOLDER === undefined ? join(ROOT, '.wrangler', 'state') : join(OWN_FOLDER, 'state')
+export const STATE = OWN_FOLDER === undefined ? join(ROOT, '.wrangler', 'state') : join(OWN_FOLDER, 'state')
