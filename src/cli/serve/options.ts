@@ -13,7 +13,8 @@ export const SERVE_USAGE = `Usage: npm run serve -- [--port N] [--ip ADDRESS] [-
 
   --port N       port to listen on, plain HTTP (8443)
   --ip ADDRESS   IP address to listen on (127.0.0.1)
-  --state DIR    folder for credentials and data, instead of those that npm start uses`
+  --state DIR    folder for credentials and data, instead of those that npm start uses; for load one
+                 in memory (/dev/shm/...): every acknowledgement waits for the disk to sync`
 
 export interface ServeOptions extends StartOptions {
   /** Absolute; `undefined`: what `npm start` uses. */
