@@ -126,6 +126,16 @@ describe.each(Object.entries(KINDS))('a %s', (name, { payload, make, read }) => 
       300,
     ))
 
+  it('has one last character: the spare bits of base64 are as they were written', () =>
+    check(
+      fc.asyncProperty(payload, async (said) => {
+        const text = await make(keys, said)
+        for (const letter of ALPHABET.replace(text.slice(-1), '').split(''))
+          expect((await read(keys, text.slice(0, -1) + letter)).ok).toBe(false)
+      }),
+      10,
+    ))
+
   it('cut off anywhere is foreign: we know that it is none of ours', () =>
     check(
       fc.asyncProperty(payload, fc.nat(), async (said, length) => {

@@ -260,8 +260,9 @@ it('every query is answered once by each of its targets, whatever becomes of age
       for (const step of taken) await take(agents, step)
       // The agents come to rest: what is left is offered again and answered.
       await pass(agents, 31)
+      for (const agent of agents) await agent.read()
+      for (const node of [0, 1]) await take(agents, { what: 'answer-for-other', node })
       for (const agent of agents) {
-        await agent.read()
         await agent.answer(
           Array.from({ length: QUERIES }, (_, at) => at),
           1,
