@@ -183,18 +183,20 @@ describe('an agent route', () => {
       100,
     ))
 
-  it('enrolls a host that knows the secret, whatever it says of itself', () =>
+  it('enrolls a host that knows the secret and has a name, whatever else it says of itself', () =>
     checkServer(
       fc.asyncProperty(
         fc.dictionary(fc.constantFrom('os_version', 'osquery_info', 'system_info', 'more', ''), table),
-        fc.array(fc.tuple(fc.constantFrom('"host_identifier"', '"platform_type"', '"x"'), jsonText), {
+        fc.array(fc.tuple(fc.constantFrom('"platform_type"', '"x"'), jsonText), {
           maxLength: 3,
         }),
-        async (tables, more) => {
+        fc.string({ unit: 'binary', minLength: 1 }).map((name) => `h${name}`),
+        async (tables, more, name) => {
           const details = objectOf(Object.entries(tables).map(([name, said]) => [quoted(name), said]))
           const body = objectOf([
             ...more,
             ['"enroll_secret"', stringOf(ENROLL_SECRET)],
+            ['"host_identifier"', stringOf(name)],
             ['"host_details"', details],
           ])
           const reply = await server.agent('/api/osquery/enroll', body.text)
