@@ -48,18 +48,27 @@ export async function readWhole(
 export async function readSmallObject(
   request: Request,
   deadline: Deadline,
+  numbers: 'read' | 'as-written' = 'read',
 ): Promise<Result<Record<string, unknown>, RetryReason>> {
   const whole = await readWhole(request, MAX_SMALL_BODY_BYTES, deadline)
   if (!whole.ok) return whole
   const plain = looksGzipped(whole.value) ? await gunzip(whole.value, MAX_SMALL_BODY_BYTES) : whole
   if (!plain.ok) return fail({ kind: 'bad-request', detail: 'the body is not gzip, or too large inflated' })
-  return parseObject(textOf(plain.value))
+  return parseObject(textOf(plain.value), numbers === 'as-written' ? numberAsWritten : undefined)
 }
 
-function parseObject(text: string): Result<Record<string, unknown>, RetryReason> {
+/** Keeps a number's digits as a text: more of them than a number holds would be rounded (spec section 2). */
+function numberAsWritten(_name: string, value: unknown, context?: { source?: string }): unknown {
+  return typeof value === 'number' ? (context?.source ?? String(value)) : value
+}
+
+function parseObject(
+  text: string,
+  reviver: ((name: string, value: unknown) => unknown) | undefined,
+): Result<Record<string, unknown>, RetryReason> {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = JSON.parse(text, reviver)
   } catch {
     return fail({ kind: 'bad-request', detail: 'the body is not JSON' })
   }

@@ -11,6 +11,11 @@ export const MAX_SMALL_BODY_BYTES = 256 * KIB
 export const MAX_LOG_BODY_BYTES = 64 * MIB
 /** A distributed write. There is no limit on the agent's side (spec 5.4). */
 export const MAX_WRITE_BODY_BYTES = 64 * MIB
+/**
+ * How far a body of an agent before 5.23.0 is looked through, inflated, for the node key at its end. Beyond the limits
+ * above it is put aside, but only if it is known whose it is; Cloudflare takes 100 to 500 MB from such clients.
+ */
+export const MAX_KEY_SEARCH_BYTES = 256 * MIB
 /** A carve block as JSON: 16 MiB of data are 21.4 MiB of base64. */
 export const MAX_BLOCK_BODY_BYTES = 24 * MIB
 /** A body that is not larger than this is held whole; larger ones are streamed (design 4, Logs). */

@@ -11,7 +11,7 @@ import { answerShardStub } from '../queries/shard-name.ts'
 import { shardOf } from '../snapshot/remaining.ts'
 import { admit, authenticate, headerIdentity } from './authenticate.ts'
 import { announcedBytes, readWhole } from './body.ts'
-import { MAX_BUFFERED_BODY_BYTES, MAX_WRITE_BODY_BYTES } from './constants.ts'
+import { MAX_BUFFERED_BODY_BYTES, MAX_KEY_SEARCH_BYTES, MAX_WRITE_BODY_BYTES } from './constants.ts'
 import type { AgentContext } from './context.ts'
 import { takeRoom } from './in-flight.ts'
 import type { NodeIdentity } from './node-key.ts'
@@ -23,7 +23,11 @@ import { WriteBodyReader } from './write-body.ts'
 
 export async function distributedWrite(context: AgentContext): Promise<AgentOutcome> {
   const announced = announcedBytes(context.request)
-  if (announced !== null && announced > MAX_WRITE_BODY_BYTES) return quarantineUnread(context, announced)
+  if (announced !== null && announced > MAX_WRITE_BODY_BYTES) {
+    const identity = await headerIdentity(context)
+    if (identity !== null) return quarantineUnread(context, identity, announced)
+    if (announced > MAX_KEY_SEARCH_BYTES) return retry({ kind: 'too-large', maxBytes: MAX_KEY_SEARCH_BYTES })
+  }
   const large = announced !== null && announced > MAX_BUFFERED_BODY_BYTES
   const giveRoomBack = takeRoom(Math.min(announced ?? MAX_BUFFERED_BODY_BYTES, MAX_WRITE_BODY_BYTES / 4))
   if (giveRoomBack === null) return retry({ kind: 'overloaded', what: 'memory' })
@@ -41,29 +45,36 @@ async function receiveWrite(context: AgentContext): Promise<AgentOutcome> {
   const reader = new WriteBodyReader()
   if (plain.ok) reader.push(plain.value)
   if (plain.ok && reader.end() === null) return storeAnswers(context, reader)
-  return quarantineWrite(context, whole.value)
+  const isTooLarge = !plain.ok && plain.reason.kind === 'too-large'
+  return quarantineWrite(context, whole.value, isTooLarge ? 'too-large' : 'malformed')
 }
 
 /** A body that is no JSON never will be: with a valid key it is put aside, so that the agent can go on. */
-async function quarantineWrite(context: AgentContext, bytes: Bytes): Promise<AgentOutcome> {
+async function quarantineWrite(
+  context: AgentContext,
+  bytes: Bytes,
+  reason: 'malformed' | 'too-large',
+): Promise<AgentOutcome> {
   const node = await authenticate(context, salvageNodeKey(bytes))
   if (!node.ok)
     return salvageNodeKey(bytes) === '' ? retry({ kind: 'bad-request', detail: 'not JSON' }) : node.reason
   const { environmentId, nodeId } = node.value.identity
   const { env, receivedAtMs } = context
-  const item = { environmentId, nodeId, reason: 'malformed', route: 'distributed/write', receivedAtMs, bytes }
+  const item = { environmentId, nodeId, reason, route: 'distributed/write', receivedAtMs, bytes }
   await context.deadline.run(putQuarantine(env, item))
   return DONE
 }
 
-/** A body over the limit is streamed aside unread, if the header says whose it is. */
-async function quarantineUnread(context: AgentContext, length: number): Promise<AgentOutcome> {
-  const identity = await headerIdentity(context)
+/** A body over the limit whose sender the header names is streamed aside unread. */
+async function quarantineUnread(
+  context: AgentContext,
+  identity: NodeIdentity,
+  length: number,
+): Promise<AgentOutcome> {
   const { env, request, receivedAtMs } = context
-  if (identity === null || request.body === null)
-    return retry({ kind: 'too-large', maxBytes: MAX_WRITE_BODY_BYTES })
   const node = await admit(context, identity)
   if (!node.ok) return node.reason
+  if (request.body === null) return retry({ kind: 'bad-request', detail: 'there is no body' })
   const { environmentId, nodeId } = identity
   const item = { environmentId, nodeId, reason: 'too-large', route: 'distributed/write', receivedAtMs }
   await context.deadline.run(putQuarantine(env, { ...item, stream: request.body, length }))

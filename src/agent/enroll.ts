@@ -12,10 +12,13 @@ import type { AgentContext } from './context.ts'
 import { makeNodeKey, type NodeIdentity } from './node-key.ts'
 import { answer, nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
 
+/** The identity of a host that names itself in no way: all of them would be one node. Real agents always do. */
+const NAMELESS = 'host:'
+
 let enrollsInFlight = 0
 
 export async function enroll(context: AgentContext): Promise<AgentOutcome> {
-  const body = await readSmallObject(context.request, context.deadline)
+  const body = await readSmallObject(context.request, context.deadline, 'as-written')
   if (!body.ok) return retry(body.reason)
   const environmentId = await environmentOfSecret(context, textMember(body.value, 'enroll_secret').trim())
   if (environmentId === null) return nodeInvalid({ kind: 'wrong-secret' })
@@ -43,6 +46,8 @@ async function enrollHost(
     textMember(body, 'platform_type'),
     readHostDetails(body['host_details']),
   )
+  if (host.identity === NAMELESS)
+    return retry({ kind: 'bad-request', detail: 'nothing says which host it is' })
   const { env, receivedAtMs } = context
   const node = await context.deadline.run(
     upsertNode(env.DB, environmentId, host, receivedAtMs),

@@ -1,11 +1,12 @@
 /**
  * A distributed write of over 1 MiB: read while it passes into a raw copy, so that it is never whole in memory and a
- * body that turns out to be no JSON can still be put aside unchanged.
+ * body that turns out to be no JSON, or is over the limit, can still be put aside unchanged.
  */
 
 import type { Bytes } from '../lib/bytes.ts'
 import { putQuarantine } from '../logs/quarantine.ts'
 import { authenticate } from './authenticate.ts'
+import { MAX_WRITE_BODY_BYTES } from './constants.ts'
 import type { AgentContext } from './context.ts'
 import { DONE, retry, type AgentOutcome } from './outcome.ts'
 import { WriteBodyReader } from './write-body.ts'
@@ -23,9 +24,9 @@ export async function receiveLargeWrite(
   const reader = new WriteBodyReader()
   try {
     await copyWhileReading(context, announced, key, reader)
-    return reader.end() === null
-      ? await store(context, reader)
-      : await quarantineCopy(context, key, announced, reader)
+    const isJson = reader.end() === null
+    if (isJson && announced <= MAX_WRITE_BODY_BYTES) return await store(context, reader)
+    return await quarantineCopy(context, key, announced, reader, isJson ? 'too-large' : 'malformed')
   } finally {
     context.waitUntil(env.ARCHIVE.delete(key))
   }
@@ -60,6 +61,7 @@ async function quarantineCopy(
   key: string,
   length: number,
   reader: WriteBodyReader,
+  reason: 'malformed' | 'too-large',
 ): Promise<AgentOutcome> {
   const { env, deadline, receivedAtMs } = context
   const node = await authenticate(context, reader.nodeKey)
@@ -68,7 +70,7 @@ async function quarantineCopy(
   const copy = await deadline.run(env.ARCHIVE.get(key))
   if (copy === null) return retry({ kind: 'unavailable', what: 'the raw copy' })
   const { environmentId, nodeId } = node.value.identity
-  const item = { environmentId, nodeId, reason: 'malformed', route: 'distributed/write', receivedAtMs }
+  const item = { environmentId, nodeId, reason, route: 'distributed/write', receivedAtMs }
   await deadline.run(putQuarantine(env, { ...item, stream: copy.body, length }))
   return DONE
 }

@@ -14,7 +14,7 @@ import type { Bytes } from '../lib/bytes.ts'
 import { fail, type Result } from '../lib/result.ts'
 import { admit, authenticate, headerIdentity, type AuthenticatedNode } from './authenticate.ts'
 import { announcedBytes, readWhole } from './body.ts'
-import { MAX_BUFFERED_BODY_BYTES, MAX_LOG_BODY_BYTES } from './constants.ts'
+import { MAX_BUFFERED_BODY_BYTES, MAX_KEY_SEARCH_BYTES, MAX_LOG_BODY_BYTES } from './constants.ts'
 import type { AgentContext } from './context.ts'
 import { takeRoom } from './in-flight.ts'
 import { readNodeKey, type NodeIdentity } from './node-key.ts'
@@ -77,7 +77,7 @@ async function acceptByBodyKey(context: AgentContext, large: IncomingStream | nu
   if (large !== null) return acceptUnverifiedStream(context, large)
   const body = await readWhole(context.request, MAX_BUFFERED_BODY_BYTES, context.deadline)
   if (!body.ok) return retry(body.reason)
-  const finder = new NodeKeyFinder(MAX_LOG_BODY_BYTES)
+  const finder = new NodeKeyFinder(MAX_KEY_SEARCH_BYTES)
   await finder.push(body.value)
   const node = await identify(context, await finder.end())
   if (!node.ok) return node.reason
@@ -117,12 +117,14 @@ async function acceptStream(
 
 /**
  * A large body whose node key is somewhere inside: it is durable before we know whose it is, and goes again if it is
- * nobody's. Should this Worker die between, the consumer reads the key out of the object itself.
+ * nobody's. Should this Worker die between, the consumer reads the key out of the object itself. One over the limit
+ * goes the same way: the consumer puts it aside.
  */
 async function acceptUnverifiedStream(context: AgentContext, large: IncomingStream): Promise<AgentOutcome> {
   const { env, deadline } = context
+  if (large.length > MAX_KEY_SEARCH_BYTES) return retry({ kind: 'too-large', maxBytes: MAX_KEY_SEARCH_BYTES })
   const key = streamedKey(null)
-  const finder = new NodeKeyFinder(MAX_LOG_BODY_BYTES)
+  const finder = new NodeKeyFinder(MAX_KEY_SEARCH_BYTES)
   const receivedAtMs = String(context.receivedAtMs)
   await deadline.run(streamIn(env, key, large, { receivedAtMs }, (chunk) => finder.push(chunk)))
   const node = await identify(context, await deadline.run(finder.end()))

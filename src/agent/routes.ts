@@ -87,7 +87,9 @@ export function createAgentRoutes(): AgentRoutes {
   for (const [path, endpoint] of Object.entries(OSCTRL)) {
     app.all(`/:environment/${path}`, (c, next) => {
       const environment = c.req.param('environment')
-      return RESERVED_SEGMENTS.has(environment) ? next() : serve(ofHono(c, environment), endpoint, isolate)
+      return RESERVED_SEGMENTS.has(environment)
+        ? next()
+        : serve(ofHono(c, environment.toLowerCase()), endpoint, isolate)
     })
   }
   return {

@@ -1,6 +1,6 @@
 /** The keys that osquery's configuration parsers read, at the top of a document and inside packs (spec 3.1, 3.4-3.6). */
 
-import { COMMAND_LINE_FLAGS } from './flags.ts'
+import { COMMAND_LINE_FLAGS, KNOWN_OPTIONS } from './flags.ts'
 import type { Place } from './report.ts'
 import {
   anInteger,
@@ -23,6 +23,8 @@ const options: Check = (value, place) => {
 
 function checkOption(name: string, value: unknown, place: Place): void {
   if (COMMAND_LINE_FLAGS.has(name)) place.warn('agents take this flag from the command line or flagfile only')
+  else if (!KNOWN_OPTIONS.has(name) && !name.startsWith('custom_'))
+    place.warn('is no option that is known here: agents that do not know it skip it')
   if (value === '') place.warn('agents skip an option whose value is empty')
   if (typeof value === 'string' || typeof value === 'boolean') return
   if (typeof value !== 'number') return place.refuse('must be a text, a boolean or an integer')

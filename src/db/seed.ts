@@ -1,6 +1,6 @@
 /** What the first start puts into an empty database. */
 
-import { sha256HexOfText } from '../lib/bytes.ts'
+import { sha256HexOfText, timeOrderedUuid } from '../lib/bytes.ts'
 
 /** Answer shards of an environment; fixed when it is made, because wire ids name it (design 3). */
 export const ANSWER_SHARDS = 4
@@ -21,7 +21,15 @@ export async function seedFirstEnvironment(db: D1Database, seed: Seed): Promise<
   const secretHash = await sha256HexOfText(seed.enrollSecret)
   const tokenHash = await sha256HexOfText(seed.operatorToken)
   const configurationHash = await sha256HexOfText(seed.configurationText)
+  const detail = JSON.stringify({ name: seed.environmentName, by: 'npm start' })
   await db.batch([
+    db
+      .prepare(
+        `INSERT INTO audit (id, at, actor, action, environment_id, subject, detail)
+         SELECT ?2, ?3, 'npm start', 'deployment.seed', NULL, ?1, ?4
+         WHERE NOT EXISTS (SELECT 1 FROM environments WHERE name = ?1)`,
+      )
+      .bind(seed.environmentName, timeOrderedUuid(nowMs), nowMs, detail),
     db
       .prepare(
         `INSERT OR IGNORE INTO environments (id, name, revision, answer_shards, created_at) VALUES (?1, ?2, 1, ?3, ?4)`,

@@ -215,6 +215,7 @@ describe('documents that are stored with a warning', () => {
       ['~/options/tls_hostname', '~/options/carver_block_size'],
     ],
     [{ options: { custom_x: '' } }, ['~/options/custom_x']],
+    [{ options: { nosuch_flag: 1, distributed_interval: 9 } }, ['~/options/nosuch_flag']],
     [{ options: { buffered_log_max: 4_294_967_295 } }, ['~/options/buffered_log_max']],
     [{ packs: { p: { queries: { a_b: { query: 'x' } } } } }, ['~/packs']],
     [{ options: { pack_delimiter: '/' }, packs: { 'a/b': { queries: { c: { query: 'x' } } } } }, ['~/packs']],

@@ -9,6 +9,8 @@ interface QuarantineItem {
   bytes: number
 }
 
+const OVER_LIMIT_BYTES = 64 * 1_024 * 1_024 + 1
+
 let server: TestServer
 let nodeKey: string
 beforeAll(async () => {
@@ -71,12 +73,22 @@ describe('distributed write', () => {
   })
 
   it('over the limit: put aside unread and accepted', async () => {
-    const body = new Uint8Array(64 * 1_024 * 1_024 + 1).fill(0x20)
+    const body = new Uint8Array(OVER_LIMIT_BYTES).fill(0x20)
     expect((await write(body, { authorization: `NodeKey ${nodeKey}` })).text).toBe('{}')
     expect(await quarantined()).toContainEqual(
       expect.objectContaining({ reason: 'too-large', bytes: body.length }),
     )
     expect((await write(body)).text).toBe('retry')
+  }, 30_000)
+
+  it('over the limit with the key at the end of the body alone, as agents before 5.23.0 send it', async () => {
+    const body = Buffer.alloc(OVER_LIMIT_BYTES + 1, 0x20)
+    body.write('{"queries":{},')
+    body.write(`"node_key":"${nodeKey}"}`, body.length - nodeKey.length - 20)
+    expect((await write(new Uint8Array(body))).text).toBe('{}')
+    expect(await quarantined()).toContainEqual(
+      expect.objectContaining({ reason: 'too-large', bytes: body.length }),
+    )
   }, 30_000)
 
   it('gzip is understood although no agent sends it here', async () => {

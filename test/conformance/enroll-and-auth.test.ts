@@ -68,6 +68,21 @@ describe('enroll', () => {
     expect(node).toContain('"firmware_type":"uefi"')
   })
 
+  it('numbers in tables that we do not know keep all their digits', async () => {
+    const body = `{"enroll_secret":"${ENROLL_SECRET}","host_identifier":"digits","platform_type":9,
+      "host_details":{"t":{"n":9223372036854775807,"f":0.10}}}`
+    expect((await server.agent('/api/osquery/enroll', body)).text).toMatch(/^\{"node_key":"/)
+    const row = await server.env.DB.prepare(
+      "SELECT host_details FROM nodes WHERE host_identifier = 'digits'",
+    ).first()
+    expect(row?.['host_details']).toBe('{"t":{"n":"9223372036854775807","f":"0.10"}}')
+  })
+
+  it('a host that names itself in no way is told retry: all of them would be one node', async () => {
+    const body = { enroll_secret: ENROLL_SECRET, host_identifier: '' }
+    expect((await server.agent('/api/osquery/enroll', body)).text).toBe('retry')
+  })
+
   it('E2, Fleet 2: a wrong secret', async () => {
     const reply = await server.agent('/api/osquery/enroll', { ...E1, enroll_secret: 'wrong' })
     expect([reply.status, reply.text]).toEqual([200, NODE_INVALID])
@@ -264,6 +279,7 @@ describe('paths', () => {
     '/public/osquery/config',
     '/default/config',
     `/${other.id}/config`,
+    `/${other.id.toUpperCase()}/config`,
     '/other/config',
   ]
 

@@ -116,8 +116,10 @@ describe('larger than what is held whole', () => {
 })
 
 describe('a gzip bomb', () => {
-  const bombFor = (nodeKey: string) =>
-    gzipSync(`{"data":[{"v":"${' '.repeat(80 * MIB)}"}],"log_type":"result","node_key":"${nodeKey}"}`)
+  const bombFor = (nodeKey: string, bytes = 80 * MIB) =>
+    gzipSync(`{"data":[{"v":"${' '.repeat(bytes)}"}],"log_type":"result","node_key":"${nodeKey}"}`, {
+      level: 1,
+    })
 
   it('of a known node is put aside as it came', async () => {
     const nodeKey = await newNode()
@@ -128,8 +130,16 @@ describe('a gzip bomb', () => {
     expect(Buffer.from(await quarantinedBytes(server, nodeKey, item?.id ?? ''))).toEqual(bomb)
   })
 
-  it('whose key lies behind the limit is from nobody that we know', async () => {
-    const reply = await server.agent('/api/osquery/log', bombFor(await newNode()))
+  it('whose key lies behind the limit is put aside as well: an old agent would send it for ever', async () => {
+    const nodeKey = await newNode()
+    const bomb = bombFor(nodeKey)
+    await sendLog(server, bomb)
+    const [item] = await untilQuarantined(server, nodeKey)
+    expect(item).toMatchObject({ reason: 'too-large', bytes: bomb.length })
+  })
+
+  it('whose key lies behind all that is looked through is from nobody that we know', async () => {
+    const reply = await server.agent('/api/osquery/log', bombFor(await newNode(), 257 * MIB))
     expect(reply.text).toBe('retry')
   })
 })
@@ -139,6 +149,16 @@ describe('over 64 MiB as received', () => {
     const nodeKey = await newNode()
     const body = Buffer.alloc(64 * MIB + 1, 0x20)
     await sendLog(server, body, { authorization: `NodeKey ${nodeKey}` })
+    const [item] = await untilQuarantined(server, nodeKey)
+    expect(item).toMatchObject({ reason: 'too-large', bytes: body.length })
+  })
+
+  it('with the key at the end of the body alone, as agents before 5.23.0 send it', async () => {
+    const nodeKey = await newNode()
+    const line = `{"v":"${'x'.repeat(1_000)}"}`
+    const body = logBody(nodeKey, 'result', Array<string>(67_000).fill(line))
+    expect(body.length).toBeGreaterThan(64 * MIB)
+    await sendLog(server, body)
     const [item] = await untilQuarantined(server, nodeKey)
     expect(item).toMatchObject({ reason: 'too-large', bytes: body.length })
   })
