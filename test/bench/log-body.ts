@@ -25,6 +25,20 @@ export function resultLine(hostIdentifier: string, number: number): Record<strin
   }
 }
 
+function statusLine(hostIdentifier: string, number: number): Record<string, unknown> {
+  return {
+    hostIdentifier,
+    calendarTime: 'Sat Nov 22 00:00:00 2025 UTC',
+    unixTime: String(1_763_769_600 + number),
+    severity: '0',
+    filename: 'scheduler.cpp',
+    line: String(100 + (number % 50)),
+    message: `Executing scheduled query pack_inventory_query_${number % 30}: SELECT pid, name, path FROM processes`,
+    version: '5.23.1',
+    decorations: { host_uuid: hostIdentifier },
+  }
+}
+
 export interface LogBody {
   bytes: Uint8Array
   headers: Record<string, string>
@@ -38,10 +52,11 @@ let serial = 0
 export function logBody(
   node: { nodeId: string; nodeKey: string },
   lines: number,
-  compressed = true,
+  { compressed = true, type = 'result' }: { compressed?: boolean; type?: 'result' | 'status' } = {},
 ): LogBody {
-  const data = Array.from({ length: lines }, () => resultLine(node.nodeId, (serial += 1)))
-  const text = JSON.stringify({ node_key: node.nodeKey, log_type: 'result', data })
+  const make = type === 'result' ? resultLine : statusLine
+  const data = Array.from({ length: lines }, () => make(node.nodeId, (serial += 1)))
+  const text = JSON.stringify({ node_key: node.nodeKey, log_type: type, data })
   const lineBytes = JSON.stringify(data).length
   if (!compressed) return { bytes: Buffer.from(text), headers: {}, lineBytes }
   return { bytes: gzipSync(text), headers: { 'content-encoding': 'gzip' }, lineBytes }

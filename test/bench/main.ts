@@ -5,11 +5,13 @@
 
 import { writeFileSync } from 'node:fs'
 import { runFloor } from './floor/floor.ts'
+import { runMeter } from './meter/meter.ts'
 import { parseBenchOptions, USAGE, type BenchName, type BenchOptions } from './options.ts'
 import { circumstances, goalTable, holds, lastLine, type BenchResult } from './report.ts'
 
 const RUNS: Partial<Record<BenchName, (options: BenchOptions) => Promise<BenchResult>>> = {
   floor: runFloor,
+  meter: runMeter,
 }
 
 async function main(args: readonly string[]): Promise<number> {

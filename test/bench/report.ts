@@ -9,8 +9,8 @@ export interface Goal {
   /** As text, e.g. `>= 0.6`. */
   goal: string
   ok: boolean
-  /** Counted goals decide the exit code; measured times never do: machines differ, and this one is shared. */
-  counted: boolean
+  /** Whether the exit code depends on it. Measured times never do: machines differ, and this one is shared. */
+  decides: boolean
 }
 
 export interface BenchResult {
@@ -27,15 +27,15 @@ export function goal(
   unit: string,
   relation: '>=' | '<=',
   wanted: number,
-  counted: boolean,
+  decides: boolean,
 ): Goal {
   const ok = relation === '>=' ? value >= wanted : value <= wanted
-  return { name, value, unit, goal: `${relation} ${wanted}`, ok, counted }
+  return { name, value, unit, goal: `${relation} ${wanted}`, ok, decides }
 }
 
-/** Whether the counted goals hold: what the exit code says. */
+/** Whether the goals hold that decide: what the exit code says. */
 export function holds({ goals }: BenchResult): boolean {
-  return goals.every(({ ok, counted }) => ok || !counted)
+  return goals.every(({ ok, decides }) => ok || !decides)
 }
 
 /** The last line: one JSON object. */
@@ -69,12 +69,12 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
 export function goalTable(goals: readonly Goal[]): string {
   return table(
     ['goal', 'value', 'wanted', '', ''],
-    goals.map(({ name, value, unit, goal: wanted, ok, counted }) => [
+    goals.map(({ name, value, unit, goal: wanted, ok, decides }) => [
       name,
       `${rounded(value)} ${unit}`.trim(),
       wanted,
       ok ? 'met' : 'MISSED',
-      counted ? '' : 'time',
+      decides ? '' : 'told only',
     ]),
   )
 }

@@ -14,7 +14,7 @@ export interface FloorCase {
   /** What makes this row different, for the reader. */
   remark?: string
   /** Makes requests for one round of at most so many. Called before each round, outside of the measured time. */
-  prepare(count: number): Promise<NextRequest>
+  prepare: (count: number) => Promise<NextRequest>
   url: URL
 }
 
@@ -48,7 +48,7 @@ export async function floorCases(
     return {
       url,
       prepare: forNodes((node) => {
-        const { bytes, headers } = logBody(node, LINES, compressed)
+        const { bytes, headers } = logBody(node, LINES, { compressed })
         return postBytes(url, bytes, inHeader ? { ...headers, ...keyHeader(node) } : headers)
       }),
     }

@@ -1,0 +1,112 @@
+/**
+ * The product's Worker with every binding counted as Cloudflare bills it. Only the benchmark builds this entry.
+ * `x-bench-isolate: N` picks one of many isolates' memories in front of the same objects, `x-bench-port` the ack port;
+ * `GET /bench/tally` tells what was counted since it was last asked.
+ */
+
+import { createAgentApp, type App } from '../../../src/app.ts'
+import { CarveSession as RealCarveSession } from '../../../src/carves/carve-session.ts'
+import { Archive as RealArchive } from '../../../src/logs/archive.ts'
+import { consumeQueue } from '../../../src/logs/consume.ts'
+import { decodeMessage } from '../../../src/logs/message.ts'
+import { Presence as RealPresence } from '../../../src/presence/presence.ts'
+import { AnswerShard as RealAnswerShard } from '../../../src/queries/answer-shard.ts'
+import { runSchedule } from '../../../src/schedule.ts'
+import { Directory as RealDirectory } from '../../../src/snapshot/directory.ts'
+import { Environment as RealEnvironment } from '../../../src/snapshot/environment.ts'
+import { meteredEnv, meteredMessages } from './bindings.ts'
+import { meterMethods, watchStorage } from './objects.ts'
+import { count, inScope, takeTally } from './tally.ts'
+
+// The Worker without counters and without R2 and queue behind it, for its CPU time.
+export { alone, aloneQueue } from '../floor/entry.ts'
+
+export class Directory extends RealDirectory {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+export class Environment extends RealEnvironment {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+export class Presence extends RealPresence {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+export class AnswerShard extends RealAnswerShard {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+export class Archive extends RealArchive {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+export class CarveSession extends RealCarveSession {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+for (const [metered, real] of [
+  [Directory, RealDirectory],
+  [Environment, RealEnvironment],
+  [Presence, RealPresence],
+  [AnswerShard, RealAnswerShard],
+  [Archive, RealArchive],
+  [CarveSession, RealCarveSession],
+] as const) {
+  meterMethods(metered.prototype, real.prototype, metered.name)
+}
+
+/** Each app has snapshots and presence of its own, as each isolate has. */
+const isolates = new Map<string, App>()
+/** From the agent's POST to lines that readers find, in milliseconds. */
+let toArchiveMs: number[] = []
+
+function isolate(name: string): App {
+  let app = isolates.get(name)
+  if (app === undefined) {
+    app = createAgentApp()
+    isolates.set(name, app)
+  }
+  return app
+}
+
+function takeAll(): Response {
+  const taken = { tally: takeTally(), toArchiveMs }
+  toArchiveMs = []
+  return Response.json(taken)
+}
+
+export default {
+  fetch(request, env, ctx) {
+    const { pathname } = new URL(request.url)
+    if (pathname === '/bench/tally') return takeAll()
+    const port = request.headers.get('x-bench-port')
+    const served = meteredEnv(env, port === 'queue' ? 'queue' : 'inbox')
+    const route = pathname.replace('/api/osquery/', '')
+    return inScope(`request ${route}`, () => {
+      count('requests')
+      return isolate(request.headers.get('x-bench-isolate') ?? '0').fetch(request, served, ctx)
+    })
+  },
+  queue: (batch, env) =>
+    inScope('consumer', async () => {
+      count('requests')
+      const { metered, done } = meteredMessages(batch)
+      await consumeQueue(metered, meteredEnv(env))
+      for (const message of done) {
+        const origin = decodeMessage(message.body)?.origin
+        if (origin) toArchiveMs.push(Date.now() - origin.receivedAtMs)
+      }
+    }),
+  scheduled: ({ scheduledTime }, env, ctx) =>
+    inScope('cron', async () => {
+      count('requests')
+      await runSchedule(meteredEnv(env), ctx, scheduledTime)
+    }),
+} satisfies ExportedHandler<Env>
