@@ -8,9 +8,9 @@ import fc from 'fast-check'
 import { vi } from 'vitest'
 
 /** Inputs are drawn no longer than this, so that a busy machine makes a property thinner, never red. */
-const PURE_WITHIN_MS = 2_500
+const PURE_WITHIN_MS = 1_000
 /** The same where each input costs requests to a Worker. */
-const SERVER_WITHIN_MS = 2_000
+const SERVER_WITHIN_MS = 1_200
 /** How long a failure is made smaller. */
 const SHRINK_WITHIN_MS = 10_000
 

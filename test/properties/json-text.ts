@@ -142,3 +142,8 @@ export function parsed(text: string): { value: unknown } | undefined {
 export function cutText(text: string, sizes: readonly number[]): Bytes[] {
   return cut(utf8(text), sizes)
 }
+
+/** Whether a value is what agents send: neither null nor an array. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

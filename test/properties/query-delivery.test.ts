@@ -12,7 +12,7 @@ import { allPages } from '../support/operator.ts'
 import { openQuery, type OpenedQuery } from '../support/queries.ts'
 import { checkServer, RUNS_FACTOR } from './check.ts'
 
-const RUNS = 15 * RUNS_FACTOR
+const RUNS = 10 * RUNS_FACTOR
 const NODES_PER_RUN = 2
 /** Nodes for what fast-check tries to make a failure smaller. */
 const SPARE_NODES = 20
