@@ -44,9 +44,9 @@ export async function unseal(
   // One text for each credential: base64 has spare bits at its end, which must be as we wrote them.
   const isWhole = bytes?.length === 1 + kind.payloadBytes + MAC_BYTES && base64UrlOf(bytes) === shape[3]
   if (bytes === null || !isWhole) return fail('foreign')
-  const signed = bytes.slice(0, 1 + kind.payloadBytes)
-  const prefix = utf8(`${kind.name}${kind.format}-`)
-  const verdict = await keys.verify(signed[0] ?? 0, concatBytes([prefix, signed]), bytes.slice(signed.length))
+  const signed = bytes.subarray(0, 1 + kind.payloadBytes)
+  const covered = concatBytes([utf8(`${kind.name}${kind.format}-`), signed])
+  const verdict = await keys.verify(signed[0] ?? 0, covered, bytes.subarray(signed.length))
   if (verdict === null) return fail('unknown-format')
-  return verdict ? ok(signed.slice(1)) : fail('bad-mac')
+  return verdict ? ok(signed.subarray(1)) : fail('bad-mac')
 }

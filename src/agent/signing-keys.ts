@@ -50,7 +50,7 @@ async function importKeys(secret: string | undefined): Promise<SigningKeys> {
   async function sign(keyId: number, payload: Bytes): Promise<Bytes | null> {
     const key = byId.get(keyId)
     if (key === undefined) return null
-    return new Uint8Array(await crypto.subtle.sign('HMAC', key, payload)).slice(0, MAC_BYTES)
+    return new Uint8Array(await crypto.subtle.sign('HMAC', key, payload), 0, MAC_BYTES)
   }
   return {
     currentKeyId,
