@@ -5,6 +5,7 @@ import {
   bytesOfBase64Url,
   bytesOfUuid,
   concatBytes,
+  hasCleanEnd,
   hexOf,
   isUuid,
   randomText,
@@ -68,6 +69,17 @@ describe('hexadecimal and base64', () => {
 
   it.each(['Zm9vY', 'Zg==', 'Zm+v', 'Zm/v', 'Zm 9v', 'Zm9v\n', 'Zäg'])('%j is not base64url', (text) => {
     expect(bytesOfBase64Url(text)).toBeNull()
+  })
+
+  it.each([
+    ['', true],
+    ['Zg', true],
+    ['Zh', false],
+    ['Zm8', true],
+    ['Zm9', false],
+    ['Zm9v', true],
+  ])('%j ends as encoders end it: %j', (text, isClean) => {
+    expect(hasCleanEnd(text)).toBe(isClean)
   })
 
   it('reads standard base64 with and without padding, and nothing else', () => {
