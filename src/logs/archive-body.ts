@@ -65,7 +65,7 @@ class EntrySorter {
       const facts = this.#isStatus ? STATUS : factsOfResult(bytes)
       const eventId = await this.#ids.next(facts.type, bytes)
       const envelope = envelopeOf(origin, this.#hostname, { ...facts, eventId, index }, bytes)
-      await this.#writer.add(sourceId, origin, facts, envelope)
+      await this.#writer.add(sourceId, origin, { ...facts, eventId }, envelope)
     }
   }
 }

@@ -6,7 +6,15 @@
 import { concatBytes, type Bytes } from '../lib/bytes.ts'
 import { gzip } from '../lib/compression.ts'
 import { Deadline } from '../lib/deadline.ts'
-import { archiveKey, hourOf, MAX_ROW_NAMES, MAX_ROW_NODES, type ArchiveRow } from './archive-object.ts'
+import {
+  archiveKey,
+  hourOf,
+  MAX_ROW_ID_BYTES,
+  MAX_ROW_NAMES,
+  MAX_ROW_NODES,
+  type ArchiveRow,
+} from './archive-object.ts'
+import { prefixesOf } from './id-prefixes.ts'
 import type { LineFacts, LineType } from './line.ts'
 import type { LogOrigin } from './message.ts'
 
@@ -20,6 +28,7 @@ interface Group {
   type: LineType
   hour: string
   parts: Bytes[]
+  eventIds: string[]
   lineBytes: number
   firstMs: number
   lastMs: number
@@ -52,7 +61,12 @@ export class ArchiveWriter {
   }
 
   /** Takes one envelope line of a body. */
-  async add(sourceId: string, origin: LogOrigin, facts: LineFacts, envelope: Bytes): Promise<void> {
+  async add(
+    sourceId: string,
+    origin: LogOrigin,
+    facts: LineFacts & { eventId: string },
+    envelope: Bytes,
+  ): Promise<void> {
     const { environmentId, nodeId, receivedAtMs } = origin
     const hour = hourOf(receivedAtMs)
     const place = `${environmentId}/${facts.type}/${hour}`
@@ -62,6 +76,7 @@ export class ArchiveWriter {
       this.#groups.set(place, group)
     }
     group.parts.push(envelope)
+    group.eventIds.push(facts.eventId)
     group.lineBytes += envelope.length
     this.#heldBytes += envelope.length
     group.firstMs = Math.min(group.firstMs, receivedAtMs)
@@ -123,6 +138,7 @@ function emptyGroup(environmentId: string, type: LineType, hour: string): Group 
     type,
     hour,
     parts: [],
+    eventIds: [],
     lineBytes: 0,
     firstMs: Number.POSITIVE_INFINITY,
     lastMs: 0,
@@ -134,6 +150,7 @@ function emptyGroup(environmentId: string, type: LineType, hour: string): Group 
 
 function rowOf(group: Group, key: string, bytes: number): ArchiveRow {
   const { type, hour, lineBytes, firstMs, lastMs, nodes, names } = group
+  const ids = prefixesOf(group.eventIds)
   return {
     key,
     type,
@@ -145,5 +162,6 @@ function rowOf(group: Group, key: string, bytes: number): ArchiveRow {
     lastMs,
     nodes: nodes.size > MAX_ROW_NODES ? null : [...nodes],
     names: names.size > MAX_ROW_NAMES ? null : [...names],
+    ids: ids.length > MAX_ROW_ID_BYTES ? null : ids,
   }
 }

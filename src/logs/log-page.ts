@@ -68,8 +68,25 @@ export class LogPage {
     if (this.#lines.size > SLACK * this.#limit || this.#bytes > SLACK * MAX_PAGE_BYTES) this.#trim()
   }
 
-  /** Whether the page is full with lines received after `boundaryMs`: everything newer has been offered. */
+  /** The ids of the lines that it holds. */
+  eventIds(): string[] {
+    return [...this.#lines.keys()]
+  }
+
+  /** Takes lines out that another page has shown, and takes them no more. */
+  leaveOut(eventIds: Iterable<string>): void {
+    for (const eventId of eventIds) {
+      this.#shown.add(eventId)
+      this.#drop(eventId)
+    }
+  }
+
+  /**
+   * Whether the page is full with lines received after `boundaryMs`: everything newer has been offered. It is also
+   * when it has turned lines away, though others have been left out since.
+   */
   ready(boundaryMs: number): boolean {
+    if (this.#floor !== null && this.#floor.receivedAtMs > boundaryMs) return true
     if (this.#lines.size < this.#limit && this.#bytes < MAX_PAGE_BYTES) return false
     let count = 0
     let bytes = 0

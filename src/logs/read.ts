@@ -4,8 +4,9 @@
  */
 
 import { Deadline } from '../lib/deadline.ts'
-import type { ArchivePosition, ArchiveQuery } from './archive.ts'
+import type { ArchivePosition } from './archive.ts'
 import type { IndexedRow } from './archive-object.ts'
+import { prefixesOf } from './id-prefixes.ts'
 import { linesOf, LINE_TYPES, type ArchivedLine, type LineType } from './line.ts'
 import { LogPage, type LinePlace, type PageLine } from './log-page.ts'
 
@@ -29,32 +30,29 @@ export interface FoundLines {
   nextCursor: LogCursor | null
 }
 
-/**
- * How much later the same line may come again: an agent that got no answer backs off for an hour at most
- * (logger_tls_backoff_max = 3,600 s, spec 4.5), and a queue message is redelivered within minutes.
- */
-const DUPLICATE_WINDOW_MS = 70 * 60_000
 /** Objects and inflated bytes of one call; beyond that it stops with a cursor as soon as it got anywhere. */
 const MAX_OBJECTS = 400
 const MAX_READ_BYTES = 256 * 1_024 * 1_024
-/** Of the objects newer than the cursor, so many are looked through for lines that an earlier page has shown. */
-const MAX_LOOK_BACK = 60
 /** Six connections may wait for headers at once (Workers limits); an object inflates to 4 MiB and rarely to 12. */
 const READ_AT_ONCE = 4
 const ROWS_AT_ONCE = 100
 /** Calls to the index in which nothing matched. */
 const MAX_INDEX_CALLS = 10
+/** How often one call begins anew where earlier pages have shown everything that it found. */
+const MAX_ROUNDS = 5
 const CALL_WITHIN_MS = 10_000
 const END_OF_TIME_MS = 1e15
 
 /** One page of an environment's lines. Throws when the index or R2 does not answer. */
 export async function readLogs(env: Env, environmentId: string, filter: LogFilter): Promise<FoundLines> {
-  const reading = new Reading(env, environmentId, filter)
-  await reading.lookBack()
-  const { lines, next } = await reading.readOn()
-  if (next === null) return { lines, nextCursor: null }
-  const { receivedAtMs, index, eventId } = next
-  return { lines, nextCursor: [receivedAtMs, index, eventId, reading.maxSequence ?? 0] }
+  let { cursor } = filter
+  for (let round = 1; ; round += 1) {
+    const reading = new Reading(env, environmentId, { ...filter, cursor })
+    const { lines, next } = await reading.readOn()
+    if (next === null) return { lines, nextCursor: null }
+    cursor = [next.receivedAtMs, next.index, next.eventId, reading.maxSequence ?? 0]
+    if (lines.length > 0 || reading.isSpent || round >= MAX_ROUNDS) return { lines, nextCursor: cursor }
+  }
 }
 
 class Reading {
@@ -65,6 +63,8 @@ class Reading {
   readonly #filter: LogFilter
   readonly #start: LinePlace | null
   readonly #page: LogPage
+  /** Lines that were looked for in newer objects. */
+  readonly #asked = new Set<string>()
   #objects = 0
   #bytes = 0
   #indexCalls = 0
@@ -80,25 +80,11 @@ class Reading {
     this.#page = new LogPage(filter.limit, this.#start)
   }
 
-  /**
-   * When a page is continued: learns the ids that were shown already, from the objects newer than the cursor within
-   * the duplicate window. In an archive with more objects than that the nearest are looked at; compaction makes
-   * hours free of duplicates.
-   */
-  async lookBack(): Promise<void> {
-    if (this.#start === null) return
-    const fromMs = this.#start.receivedAtMs
-    const untilMs = Math.min(fromMs + DUPLICATE_WINDOW_MS, this.#filter.untilMs ?? END_OF_TIME_MS)
-    const { rows } = await this.#find({
-      sinceMs: fromMs,
-      untilMs,
-      startsAfterMs: fromMs,
-      oldestFirst: true,
-      limit: MAX_LOOK_BACK,
-    })
-    for (let i = 0; i < rows.length; i += READ_AT_ONCE) await this.#offer(rows.slice(i, i + READ_AT_ONCE))
-    this.#objects = 0
-    this.#bytes = 0
+  /** Whether it was enough for one call. */
+  get isSpent(): boolean {
+    return (
+      this.#objects >= MAX_OBJECTS || this.#bytes >= MAX_READ_BYTES || this.#indexCalls >= MAX_INDEX_CALLS
+    )
   }
 
   /** Reads objects from the newest until the page is full, nothing is left, or it was enough for one call. */
@@ -109,27 +95,61 @@ class Reading {
       for (let i = 0; i < rows.length; i += READ_AT_ONCE) {
         const some = rows.slice(i, i + READ_AT_ONCE)
         const boundaryMs = some[0]?.lastMs ?? 0
-        if (this.#page.ready(boundaryMs) || this.#isEnough(boundaryMs)) return this.#page.finish(boundaryMs)
+        if (await this.#isDone(boundaryMs)) return this.#page.finish(boundaryMs)
         await this.#offer(some)
       }
-      if (next === null) return this.#page.finish(null)
-      if (this.#page.ready(next.lastMs) || this.#isEnough(next.lastMs)) return this.#page.finish(next.lastMs)
+      if (next === null) {
+        await this.#leaveOutShown()
+        return this.#page.finish(null)
+      }
+      if (await this.#isDone(next.lastMs)) return this.#page.finish(next.lastMs)
       after = next
     }
   }
 
-  /** A call that got nowhere goes on in any case: objects that overlap in time can only be read together. */
-  #isEnough(boundaryMs: number): boolean {
-    const gotSomewhere = this.#start === null || boundaryMs < this.#start.receivedAtMs
-    const spent =
-      this.#objects >= MAX_OBJECTS || this.#bytes >= MAX_READ_BYTES || this.#indexCalls >= MAX_INDEX_CALLS
-    return gotSomewhere && spent
+  /** Whether the page ends here, also without the lines that were shown before. */
+  async #isDone(boundaryMs: number): Promise<boolean> {
+    if (!this.#mayEnd(boundaryMs)) return false
+    await this.#leaveOutShown()
+    return this.#mayEnd(boundaryMs)
   }
 
-  async #find(query: Partial<ArchiveQuery> & { limit: number }) {
+  /** A call that got nowhere goes on in any case: objects that overlap in time can only be read together. */
+  #mayEnd(boundaryMs: number): boolean {
+    if (this.#page.ready(boundaryMs)) return true
+    const gotSomewhere = this.#start === null || boundaryMs < this.#start.receivedAtMs
+    return gotSomewhere && this.isSpent
+  }
+
+  /**
+   * Leaves out what an earlier page has shown: lines with a copy in an object that is wholly newer than the cursor.
+   * Objects that lie across the cursor are read for this page anyway, which then knows of their copies.
+   */
+  async #leaveOutShown(): Promise<void> {
+    if (this.#start === null) return
+    const eventIds = this.#page.eventIds().filter((id) => !this.#asked.has(id))
+    if (eventIds.length === 0) return
+    for (const id of eventIds) this.#asked.add(id)
+    const { nodeId, name, type, untilMs } = this.#filter
+    const stub = this.#env.ARCHIVE_INDEX.getByName(this.#environmentId)
+    const { copied, unsure } = await new Deadline(CALL_WITHIN_MS).run(
+      stub.findCopies(prefixesOf(eventIds), {
+        types: typesOf(type),
+        nodeId,
+        name,
+        startsAfterMs: this.#start.receivedAtMs,
+        untilMs: untilMs ?? END_OF_TIME_MS,
+        maxSequence: this.maxSequence,
+      }),
+    )
+    this.#page.leaveOut(copied.map((at) => eventIds[at] ?? ''))
+    for (let i = 0; i < unsure.length; i += READ_AT_ONCE) await this.#offer(unsure.slice(i, i + READ_AT_ONCE))
+  }
+
+  async #find(query: { after: ArchivePosition | null; limit: number }) {
     const { nodeId, name, type, sinceMs, untilMs } = this.#filter
     const stub = this.#env.ARCHIVE_INDEX.getByName(this.#environmentId)
-    // Objects that begin after the cursor were the business of lookBack.
+    // Objects that begin after the cursor are the business of findCopies.
     const startsBefore = this.#start === null ? END_OF_TIME_MS : this.#start.receivedAtMs + 1
     const found = await new Deadline(CALL_WITHIN_MS).run(
       stub.find({
@@ -139,8 +159,6 @@ class Reading {
         sinceMs: sinceMs ?? 0,
         untilMs: Math.min(untilMs ?? END_OF_TIME_MS, startsBefore),
         maxSequence: this.maxSequence,
-        after: null,
-        oldestFirst: false,
         ...query,
       }),
     )

@@ -28,7 +28,7 @@ function write(environmentId: string, objects: readonly (readonly Written[])[]):
 let ids = 0
 function line(atMs: number, change: Partial<Written> = {}): Written {
   ids += 1
-  const eventId = ids.toString(16).padStart(32, '0')
+  const eventId = ids.toString(16).padStart(16, '0').repeat(2)
   return {
     eventId,
     nodeId: NODES[0] ?? '',
