@@ -53,8 +53,11 @@ type Run<Inputs> = fc.IRawProperty<Inputs>['run']
  */
 function timed<Inputs>(run: Run<Inputs>, withinMs: number): Run<Inputs> {
   let endsAtMs = Date.now() + withinMs
-  function seen<Outcome>(outcome: Outcome): Outcome {
-    if (outcome !== null) endsAtMs = Math.max(endsAtMs, Date.now() + SHRINK_WITHIN_MS)
+  let isShrinking = false
+  function seen(outcome: fc.PropertyFailure | fc.PreconditionFailure | null) {
+    const isFailure = outcome !== null && !fc.PreconditionFailure.isFailure(outcome)
+    if (isFailure && !isShrinking) endsAtMs = Date.now() + SHRINK_WITHIN_MS
+    isShrinking ||= isFailure
     return outcome
   }
   return (inputs) => {

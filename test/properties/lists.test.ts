@@ -127,7 +127,8 @@ it('a cursor that nobody gave is refused, or the list goes on from there', () =>
 
 // Few ids and times, so that lines come again, sooner and later, and many at one time.
 const line = fc.record({
-  eventId: fc.nat({ max: 11 }).map((id) => id.toString(16).padStart(32, '0')),
+  // Hashes differ from their first bytes on.
+  eventId: fc.nat({ max: 11 }).map((id) => id.toString(16).repeat(32)),
   at: fc.nat({ max: 6 }),
   index: fc.nat({ max: 2 }),
 })
