@@ -6,12 +6,16 @@
 import { writeFileSync } from 'node:fs'
 import { runFloor } from './floor/floor.ts'
 import { runMeter } from './meter/meter.ts'
+import { runSlope } from './slope/slope.ts'
+import { runStorm } from './storm/storm.ts'
 import { parseBenchOptions, USAGE, type BenchName, type BenchOptions } from './options.ts'
 import { circumstances, goalTable, holds, lastLine, type BenchResult } from './report.ts'
 
-const RUNS: Partial<Record<BenchName, (options: BenchOptions) => Promise<BenchResult>>> = {
+const RUNS: Record<BenchName, (options: BenchOptions) => Promise<BenchResult>> = {
   floor: runFloor,
   meter: runMeter,
+  slope: runSlope,
+  storm: runStorm,
 }
 
 async function main(args: readonly string[]): Promise<number> {
@@ -22,12 +26,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const results: BenchResult[] = []
   for (const name of options.benches) {
-    const run = RUNS[name]
-    if (run === undefined) continue
     console.log(
       `${circumstances([name, ...args.filter((arg) => !options.benches.some((bench) => bench === arg))])}\n`,
     )
-    const result = await run(options)
+    const result = await RUNS[name](options)
     console.log(`\n${goalTable(result.goals)}\n`)
     results.push(result)
     console.log(lastLine(result))

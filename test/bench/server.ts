@@ -79,6 +79,8 @@ export async function startBenchServer(
       host: '127.0.0.1',
       port: 0,
       resourcePersistencePath: join(folder, 'data'),
+      // What the Worker logs of refused requests is no part of a table.
+      handleStructuredLogs: showErrors,
       workers: [
         {
           name: config.name,
@@ -119,6 +121,10 @@ export async function startBenchServer(
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function showErrors({ level, message }: { level: string; message: string }): void {
+  if (level === 'error') console.error(message)
 }
 
 async function migrate(db: D1Database): Promise<void> {

@@ -37,7 +37,7 @@ interface Measured {
 
 export async function runFloor({ short }: BenchOptions): Promise<BenchResult> {
   const rounds = short ? 3 : 7
-  const roundMs = short ? 300 : 700
+  const roundMs = short ? 300 : 400
   const server = await startBenchServer('test/bench/floor/entry.ts', [
     'queuePort',
     'alone',
@@ -171,9 +171,12 @@ function goalsOf(measured: readonly Measured[]): Goal[] {
   const summaries = measured.map((row) => ({ ...summary(row), wanted: row.wanted }))
   const failures = sum(summaries.map((row) => row.failures))
   return [
-    ...summaries.flatMap(({ name, ratio, wanted }) =>
-      wanted === null ? [] : [goal(name, rounded(ratio), 'of the empty handler', '>=', wanted, false)],
-    ),
+    ...summaries.flatMap(({ name, ratio, cpuRatio, wanted }) => {
+      if (wanted === null) return []
+      // Who else uses the machine changes the CPU time of a request less than its throughput.
+      const share = Number.isNaN(cpuRatio) ? ratio : 1 / cpuRatio
+      return [goal(`${name}, by CPU time`, rounded(share), 'of the empty handler', '>=', wanted, false)]
+    }),
     goal('replies that were no answer', failures, '', '<=', 0, true),
   ]
 }

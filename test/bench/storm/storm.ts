@@ -1,0 +1,197 @@
+/**
+ * Everybody at once: all enroll at T0, all are told to enroll anew, all poll in one wave. How long until the fleet is
+ * whole, and what others felt meanwhile who were only polling. Agents try again as osqueryd does, but sooner.
+ */
+
+import { startBenchServer, type BenchServer, ENROLL_SECRET } from '../server.ts'
+import type { BenchOptions } from '../options.ts'
+import { goal, table, type BenchResult } from '../report.ts'
+import { percentile } from '../stats.ts'
+
+/** osqueryd waits 1 s, 4 s, 9 s … between tries (spec 1.3); here a second each, so that the storm is the worse. */
+const TRY_AGAIN_AFTER_MS = 1_000
+const MAX_TRIES = 120
+/** Others who poll once a second all the time. */
+const BYSTANDERS = 20
+
+interface Agent {
+  host: string
+  nodeKey: string
+  tries: number
+}
+
+interface Wave {
+  name: string
+  seconds: number
+  /** Agents that did not get what they came for. */
+  lost: number
+  /** Of all agents, the last and successful one of each included. */
+  tries: number
+  agents: number
+  bystandersMs: number[]
+}
+
+export async function runStorm({ short }: BenchOptions): Promise<BenchResult> {
+  const count = short ? 300 : 2_000
+  const server = await startBenchServer('src/index.ts')
+  try {
+    const storm = new Storm(await server.url(), count)
+    const waves = [await storm.wave('all enroll at once', (agent) => storm.enroll(agent))]
+    const ordinals = await countNodes(server)
+    waves.push(await storm.wave('all poll in one wave', (agent) => storm.poll(agent)))
+    await expireKeys(server)
+    waves.push(await storm.wave('all are told to enroll anew', (agent) => storm.poll(agent)))
+    console.log(
+      `${count.toLocaleString('en')} nodes, ${BYSTANDERS} others who poll once a second\n${waveTable(waves)}`,
+    )
+    const lost = waves.reduce((all, wave) => all + wave.lost, 0)
+    const known = await countNodes(server)
+    return {
+      bench: 'storm',
+      goals: [
+        goal('agents left out', lost, '', '<=', 0, true),
+        goal(
+          'nodes in the inventory too many or too few',
+          Math.abs(ordinals - storm.hosts),
+          '',
+          '<=',
+          0,
+          true,
+        ),
+        goal('the same after all enrolled anew', Math.abs(known - storm.hosts), '', '<=', 0, true),
+      ],
+      details: waves,
+    }
+  } finally {
+    await server.close()
+  }
+}
+
+class Storm {
+  readonly #base: URL
+  readonly #agents: Agent[]
+  readonly #bystanders: Agent[]
+
+  constructor(base: URL, count: number) {
+    this.#base = base
+    this.#agents = Array.from({ length: count }, () => newAgent())
+    this.#bystanders = Array.from({ length: BYSTANDERS }, () => newAgent())
+  }
+
+  get hosts(): number {
+    return this.#agents.length + this.#bystanders.length
+  }
+
+  /** Lets all of them do something in the same moment, each until it has succeeded. */
+  async wave(name: string, act: (agent: Agent) => Promise<boolean>): Promise<Wave> {
+    for (const agent of this.#bystanders)
+      if (agent.nodeKey === '') await this.#untilDone(agent, (one) => this.enroll(one))
+    for (const agent of this.#agents) agent.tries = 0
+    let isOver = false
+    const bystandersMs: number[] = []
+    const others = this.#bystanders.map(async (agent) => {
+      await pause(Math.random() * 1_000)
+      while (!isOver) {
+        const startedAtMs = performance.now()
+        await this.poll(agent)
+        bystandersMs.push(performance.now() - startedAtMs)
+        await pause(1_000)
+      }
+    })
+    const startedAtMs = performance.now()
+    const done = await Promise.all(this.#agents.map((agent) => this.#untilDone(agent, act)))
+    const seconds = (performance.now() - startedAtMs) / 1_000
+    isOver = true
+    await Promise.all(others)
+    const tries = this.#agents.reduce((all, agent) => all + agent.tries, 0)
+    const lost = done.filter((isDone) => !isDone).length
+    return { name, seconds, lost, tries, agents: this.#agents.length, bystandersMs }
+  }
+
+  async enroll(agent: Agent): Promise<boolean> {
+    const host_details = {
+      system_info: { hostname: agent.host, uuid: agent.host },
+      os_version: { platform: 'ubuntu' },
+      osquery_info: { version: '5.23.1', build_platform: 'linux', instance_id: agent.host },
+    }
+    const { node_key: nodeKey } = await this.#post('enroll', {
+      enroll_secret: ENROLL_SECRET,
+      host_identifier: agent.host,
+      platform_type: '9',
+      host_details,
+    })
+    if (typeof nodeKey === 'string') agent.nodeKey = nodeKey
+    return typeof nodeKey === 'string'
+  }
+
+  /** A distributed read; who is told to enroll anew does so, as osqueryd does, and reads again the next time. */
+  async poll(agent: Agent): Promise<boolean> {
+    const reply = await this.#post('distributed/read', { node_key: agent.nodeKey })
+    if (reply['node_invalid'] === true) {
+      await this.enroll(agent)
+      return false
+    }
+    return reply['retry'] !== true
+  }
+
+  async #untilDone(agent: Agent, act: (agent: Agent) => Promise<boolean>): Promise<boolean> {
+    for (let i = 0; i < MAX_TRIES; i += 1) {
+      agent.tries += 1
+      if (await act(agent)) return true
+      await pause(TRY_AGAIN_AFTER_MS * (0.5 + Math.random()))
+    }
+    return false
+  }
+
+  async #post(path: string, body: object): Promise<Record<string, unknown>> {
+    const url = new URL(`/api/osquery/${path}`, this.#base)
+    const text = await fetch(url, { method: 'POST', body: JSON.stringify(body) }).then(
+      (reply) => reply.text(),
+      () => 'retry',
+    )
+    return text === 'retry' ? { retry: true } : (JSON.parse(text) as Record<string, unknown>)
+  }
+}
+
+function newAgent(): Agent {
+  return { host: crypto.randomUUID(), nodeKey: '', tries: 0 }
+}
+
+async function countNodes({ env }: BenchServer): Promise<number> {
+  const row = await env.DB.prepare('SELECT COUNT(DISTINCT ordinal) AS count FROM nodes').first<{
+    count: number
+  }>()
+  return row?.count ?? 0
+}
+
+/** Revokes every key of the environment that was issued up to now. */
+async function expireKeys({ env, environmentId }: BenchServer): Promise<void> {
+  const nextS = Math.floor(Date.now() / 1_000) + 1
+  const raised = await env.DB.prepare(
+    'UPDATE environments SET minimum_issued_at_s = ?2, revision = revision + 1 WHERE id = ?1 RETURNING revision',
+  )
+    .bind(environmentId, nextS)
+    .first<{ revision: number }>()
+  await env.ENVIRONMENT.getByName(environmentId).refresh(raised?.revision ?? 0, true)
+  // Keys are issued to the second: those of the next one are new.
+  await pause(2_000)
+}
+
+function waveTable(waves: readonly Wave[]): string {
+  return table(
+    ['wave', 'whole after', 'tries a node', 'others: median', 'p95', 'worst', 'polls'],
+    waves.map(({ name, seconds, tries, agents, bystandersMs }) => [
+      name,
+      `${seconds.toFixed(1)} s`,
+      (tries / agents).toFixed(2),
+      `${percentile(bystandersMs, 0.5).toFixed(0)} ms`,
+      `${percentile(bystandersMs, 0.95).toFixed(0)} ms`,
+      `${percentile(bystandersMs, 1).toFixed(0)} ms`,
+      String(bystandersMs.length),
+    ]),
+  )
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
