@@ -98,6 +98,8 @@ class Storm {
         await pause(1_000)
       }
     })
+    // Until all of the others are polling.
+    await pause(1_000)
     const startedAtMs = performance.now()
     const done = await Promise.all(this.#agents.map((agent) => this.#untilDone(agent, act)))
     const seconds = (performance.now() - startedAtMs) / 1_000
