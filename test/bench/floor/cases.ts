@@ -68,9 +68,9 @@ export async function floorCases(
       remark: 'Worker alone; agents before 5.23',
       ...(await log('aloneQueue', false, false)),
     },
-    enroll(at(product, 'enroll')),
   ]
   const trailing: FloorCase[] = [
+    enroll(at(product, 'enroll')),
     { name: 'log, queue, local queue', remark: 'its consumer included', ...(await log('queuePort', true)) },
     { name: 'log, inbox, local R2', remark: 'its consumer included', ...(await log(undefined, true)) },
     readWithWork(server, nodes, at(product, 'distributed/read')),
