@@ -6,7 +6,7 @@ export default defineConfig({
     // Tests marked concurrent wait for deadlines, they do not compute.
     maxConcurrency: 20,
     // Each file that starts a server runs a workerd of its own.
-    maxWorkers: 3,
+    maxWorkers: 2,
     testTimeout: 20_000,
     hookTimeout: 60_000,
   },
