@@ -36,8 +36,8 @@ interface Measured {
 }
 
 export async function runFloor({ short }: BenchOptions): Promise<BenchResult> {
-  const rounds = short ? 3 : 7
-  const roundMs = short ? 300 : 400
+  const rounds = short ? 2 : 7
+  const roundMs = short ? 150 : 400
   const server = await startBenchServer('test/bench/floor/entry.ts', [
     'queuePort',
     'alone',
