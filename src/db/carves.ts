@@ -1,9 +1,10 @@
 /** The index of carves, for operators. Agents' side of it is in carve-sync.ts and carve-links.ts. */
 
-import { and, desc, eq, lt, or, sql, type SQL } from 'drizzle-orm'
+import { and, eq, sql, type SQL } from 'drizzle-orm'
 import type { CarveState } from '../fleet/carve-request.ts'
 import { timeOrderedUuid } from '../lib/bytes.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
+import { afterRow, newestFirst } from './newest-first.ts'
 import { carves, nodes, queries } from './schema.ts'
 
 export type CarveRow = typeof carves.$inferSelect
@@ -84,9 +85,7 @@ export async function listCarves(
       eq(carves.environmentId, environmentId),
       filter.nodeId === undefined ? undefined : eq(carves.nodeId, filter.nodeId),
       filter.queryId === undefined ? undefined : eq(carves.queryId, filter.queryId),
-      after === null
-        ? undefined
-        : or(lt(createdAtMs, after[0]), and(eq(createdAtMs, after[0]), lt(id, after[1]))),
+      afterRow(createdAtMs, id, after),
     ),
     limit,
   )
@@ -118,7 +117,7 @@ async function select(db: ControlDb, where: SQL | undefined, limit: number): Pro
     .from(carves)
     .leftJoin(queries, eq(queries.id, carves.queryId))
     .where(where)
-    .orderBy(desc(carves.createdAtMs), desc(carves.id))
+    .orderBy(...newestFirst(carves.createdAtMs, carves.id))
     .limit(limit)
   return rows.map(({ carve, query }) => ({ ...carve, query }))
 }

@@ -1,7 +1,8 @@
 /** Enroll secrets: only their SHA-256 is kept, and one text exists once in the deployment. */
 
-import { and, desc, eq, lt, or } from 'drizzle-orm'
+import { and, eq } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
 import { enrollSecrets } from './schema.ts'
 
 export type EnrollSecretRow = typeof enrollSecrets.$inferSelect
@@ -10,19 +11,15 @@ export type EnrollSecretRow = typeof enrollSecrets.$inferSelect
 export function listEnrollSecrets(
   db: ControlDb,
   environmentId: string,
-  after: readonly [number, string] | null,
+  after: NewestFirstKey,
   limit: number,
 ): Promise<EnrollSecretRow[]> {
   const { createdAtMs, id } = enrollSecrets
-  const older =
-    after === null
-      ? undefined
-      : or(lt(createdAtMs, after[0]), and(eq(createdAtMs, after[0]), lt(id, after[1])))
   return db
     .select()
     .from(enrollSecrets)
-    .where(and(eq(enrollSecrets.environmentId, environmentId), older))
-    .orderBy(desc(createdAtMs), desc(id))
+    .where(and(eq(enrollSecrets.environmentId, environmentId), afterRow(createdAtMs, id, after)))
+    .orderBy(...newestFirst(createdAtMs, id))
     .limit(limit)
 }
 

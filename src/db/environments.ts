@@ -1,8 +1,9 @@
 /** Environments. Everything below them is read and written with their id, never without. */
 
-import { and, count, desc, eq, inArray, isNull, lt, or, max } from 'drizzle-orm'
+import { and, count, eq, inArray, isNull, max } from 'drizzle-orm'
 import { isUuid, sha256HexOfText } from '../lib/bytes.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
 import { configurations, environments, nodes } from './schema.ts'
 import { ANSWER_SHARDS } from './seed.ts'
 
@@ -22,19 +23,15 @@ export async function findEnvironment(db: ControlDb, reference: string): Promise
 /** Newest first; `after` is the sort key of the last row of the page before. */
 export function listEnvironments(
   db: ControlDb,
-  after: readonly [number, string] | null,
+  after: NewestFirstKey,
   limit: number,
 ): Promise<EnvironmentRow[]> {
   const { createdAtMs, id } = environments
   return db
     .select()
     .from(environments)
-    .where(
-      after === null
-        ? undefined
-        : or(lt(createdAtMs, after[0]), and(eq(createdAtMs, after[0]), lt(id, after[1]))),
-    )
-    .orderBy(desc(createdAtMs), desc(id))
+    .where(afterRow(createdAtMs, id, after))
+    .orderBy(...newestFirst(createdAtMs, id))
     .limit(limit)
 }
 

@@ -1,7 +1,8 @@
 /** Operator tokens: only their SHA-256 is kept. */
 
-import { and, desc, eq, lt, or, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
 import { operatorTokens } from './schema.ts'
 
 export type OperatorTokenRow = typeof operatorTokens.$inferSelect
@@ -14,19 +15,15 @@ export async function findOperatorToken(db: ControlDb, tokenHash: string): Promi
 /** Newest first; `after` is the last row of the page before. */
 export function listOperatorTokens(
   db: ControlDb,
-  after: readonly [number, string] | null,
+  after: NewestFirstKey,
   limit: number,
 ): Promise<OperatorTokenRow[]> {
   const { createdAtMs, id } = operatorTokens
   return db
     .select()
     .from(operatorTokens)
-    .where(
-      after === null
-        ? undefined
-        : or(lt(createdAtMs, after[0]), and(eq(createdAtMs, after[0]), lt(id, after[1]))),
-    )
-    .orderBy(desc(createdAtMs), desc(id))
+    .where(afterRow(createdAtMs, id, after))
+    .orderBy(...newestFirst(createdAtMs, id))
     .limit(limit)
 }
 
