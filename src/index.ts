@@ -2,7 +2,7 @@
 
 import { WorkerEntrypoint } from 'cloudflare:workers'
 import { createAgentApp, createApp } from './app.ts'
-import { consumeQueue } from './logs/consume.ts'
+import { consumeQueue } from './queue.ts'
 import { runSchedule } from './schedule.ts'
 
 export { Directory } from './snapshot/directory.ts'
@@ -11,6 +11,9 @@ export { Presence } from './presence/presence.ts'
 export { AnswerShard } from './queries/answer-shard.ts'
 export { Archive } from './logs/archive.ts'
 export { CarveSession } from './carves/carve-session.ts'
+export { Feed } from './queries/feed.ts'
+export { Sink } from './logs/deliver/sink.ts'
+export { Tail } from './logs/tail/tail.ts'
 
 const app = createApp()
 const agentApp = createAgentApp()

@@ -23,8 +23,8 @@ interface Work {
   content: LogMessage
 }
 
-/** Handles a batch of either queue. */
-export async function consumeQueue(batch: MessageBatch, env: Env): Promise<void> {
+/** Handles a batch of the log queue or of its dead letters. */
+export async function consumeLogs(batch: MessageBatch, env: Env): Promise<void> {
   const works = await worksOf(batch.messages)
   if (batch.queue.includes('-dead')) {
     for (const work of works) await attempt(work, () => reviveDead(env, work.content))

@@ -12,7 +12,10 @@ import { CarveSession as RealCarveSession } from '../../src/carves/carve-session
 import { Directory as RealDirectory } from '../../src/snapshot/directory.ts'
 import { Environment as RealEnvironment } from '../../src/snapshot/environment.ts'
 import { Presence as RealPresence } from '../../src/presence/presence.ts'
-import { consumeQueue } from '../../src/logs/consume.ts'
+import { Sink as RealSink } from '../../src/logs/deliver/sink.ts'
+import { Tail as RealTail } from '../../src/logs/tail/tail.ts'
+import { Feed as RealFeed } from '../../src/queries/feed.ts'
+import { consumeQueue } from '../../src/queue.ts'
 import { runSchedule } from '../../src/schedule.ts'
 import { WorkerEntrypoint } from 'cloudflare:workers'
 
@@ -121,12 +124,16 @@ const NAMESPACES = [
   'ANSWER_SHARD',
   'ARCHIVE_INDEX',
   'CARVE_SESSION',
+  'FEED',
+  'SINK',
+  'TAIL',
 ] as const
 
 function faultyEnv(env: Env): Env {
   const wrapped: Record<string, unknown> = { ...env, DB: faultyD1(env.DB) }
   for (const bucket of ['ARCHIVE', 'CARVES'] as const) wrapped[bucket] = faulty(env[bucket], bucket)
-  wrapped['LOGS'] = faulty(env.LOGS, 'LOGS')
+  for (const queue of ['LOGS', 'DELIVERIES', 'COMPACTIONS'] as const)
+    wrapped[queue] = faulty(env[queue], queue)
   for (const namespace of NAMESPACES) wrapped[namespace] = faultyNamespace(env[namespace], namespace)
   return wrapped as unknown as Env
 }
@@ -149,6 +156,21 @@ export class AnswerShard extends RealAnswerShard {
 }
 export class Archive extends RealArchive {}
 export class CarveSession extends RealCarveSession {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, faultyEnv(env))
+  }
+}
+export class Feed extends RealFeed {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, faultyEnv(env))
+  }
+}
+export class Sink extends RealSink {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, faultyEnv(env))
+  }
+}
+export class Tail extends RealTail {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, faultyEnv(env))
   }

@@ -3,7 +3,7 @@
 import '../support/workerd-crypto.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { utf8, type Bytes } from '../../src/lib/bytes.ts'
-import { consumeQueue } from '../../src/logs/consume.ts'
+import { consumeLogs } from '../../src/logs/consume.ts'
 import { inboxKey, metadataOf } from '../../src/logs/inbox.ts'
 import { encodeMessage, type LogMessage, type LogOrigin } from '../../src/logs/message.ts'
 import { sweepInbox } from '../../src/logs/sweep.ts'
@@ -48,7 +48,7 @@ async function deliver(
     retry: ({ delaySeconds = 0 }: QueueRetryOptions = {}) => void outcome.retried.set(at, delaySeconds),
   }))
   const batch = { queue: options.queue ?? 'osquery-edge-logs', messages } as unknown as MessageBatch
-  await consumeQueue(batch, options.env ?? server.env)
+  await consumeLogs(batch, options.env ?? server.env)
   return outcome
 }
 

@@ -7,10 +7,13 @@
 import { createAgentApp, type App } from '../../../src/app.ts'
 import { CarveSession as RealCarveSession } from '../../../src/carves/carve-session.ts'
 import { Archive as RealArchive } from '../../../src/logs/archive.ts'
-import { consumeQueue } from '../../../src/logs/consume.ts'
+import { Sink as RealSink } from '../../../src/logs/deliver/sink.ts'
+import { Tail as RealTail } from '../../../src/logs/tail/tail.ts'
+import { consumeQueue } from '../../../src/queue.ts'
 import { decodeMessage } from '../../../src/logs/message.ts'
 import { Presence as RealPresence } from '../../../src/presence/presence.ts'
 import { AnswerShard as RealAnswerShard } from '../../../src/queries/answer-shard.ts'
+import { Feed as RealFeed } from '../../../src/queries/feed.ts'
 import { runSchedule } from '../../../src/schedule.ts'
 import { Directory as RealDirectory } from '../../../src/snapshot/directory.ts'
 import { Environment as RealEnvironment } from '../../../src/snapshot/environment.ts'
@@ -51,6 +54,21 @@ export class CarveSession extends RealCarveSession {
     super(watchStorage(ctx), meteredEnv(env))
   }
 }
+export class Feed extends RealFeed {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+export class Sink extends RealSink {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
+export class Tail extends RealTail {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
 for (const [metered, real] of [
   [Directory, RealDirectory],
   [Environment, RealEnvironment],
@@ -58,6 +76,9 @@ for (const [metered, real] of [
   [AnswerShard, RealAnswerShard],
   [Archive, RealArchive],
   [CarveSession, RealCarveSession],
+  [Feed, RealFeed],
+  [Sink, RealSink],
+  [Tail, RealTail],
 ] as const) {
   meterMethods(metered.prototype, real.prototype, metered.name)
 }
