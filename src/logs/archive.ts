@@ -150,6 +150,15 @@ export class Archive extends DurableObject<Env> {
     return { rows, next: null, maxSequence: top }
   }
 
+  /** One object by its sequence; null where there is none. */
+  object(sequence: number): IndexedRow | null {
+    const [row] = this.ctx.storage.sql.exec<Row>(
+      `SELECT ${COLUMNS} FROM objects WHERE sequence = ?`,
+      sequence,
+    )
+    return row === undefined ? null : indexedRow(row)
+  }
+
   /**
    * Which lines, given by the prefixes of their event ids, have copies in newer objects. Looks at the nearest of
    * those first, and at a bounded number: agents send again within hours.

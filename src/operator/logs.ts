@@ -16,7 +16,7 @@ const cursorKey = z.tuple([z.int(), z.int(), z.string(), z.int()])
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/
 
 /** A point in time as a parameter, in milliseconds. */
-const timeParameter = z
+export const timeParameter = z
   .string()
   .refine(
     (text) => RFC_3339.test(text) && !Number.isNaN(Date.parse(text)),

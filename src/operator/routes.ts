@@ -6,6 +6,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { controlDb } from '../db/control.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { addArchiveObjectRoutes } from './archive-objects.ts'
 import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
 import { addCarveRoutes } from './carves.ts'
@@ -39,6 +40,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addQueryAnswerRoutes,
   addCarveRoutes,
   addLogRoutes,
+  addArchiveObjectRoutes,
   addQuarantineRoutes,
   addOperatorTokenRoutes,
   addAuditRoutes,
