@@ -5,8 +5,9 @@ import { MAX_LOG_BODY_BYTES } from '../agent/constants.ts'
 import type { ArchiveWriter } from './archive-writer.ts'
 import { entriesOf, surveyBody, type BodyEntry, type BodySurvey } from './body-survey.ts'
 import type { Delivery } from './delivery.ts'
-import { envelopeOf, EventIds, factsOfResult, type LineFacts } from './line.ts'
+import { envelopeOf, EventIds, factsOfResult, type LineFacts, type LineSource } from './line.ts'
 import { putQuarantine, type QuarantineReason } from './quarantine.ts'
+import { sourceOf, UNKNOWN_NAME, type SourceFacts } from './source-facts.ts'
 
 const ROUTE = 'log'
 const STATUS: LineFacts = { type: 'status', name: '' }
@@ -16,7 +17,7 @@ const LINE_FEED = utf8('\n')
 export async function archiveBody(
   env: Env,
   delivery: Delivery,
-  hostname: string | null,
+  facts: SourceFacts,
   writer: ArchiveWriter,
 ): Promise<void> {
   if (delivery.body.receivedBytes > MAX_LOG_BODY_BYTES) return putAside(env, delivery, 'too-large')
@@ -26,7 +27,7 @@ export async function archiveBody(
   const fault = faultOf(survey.value)
   if (fault !== null) return putAside(env, delivery, fault)
   if (data === 'nothing') return
-  const sorted = new EntrySorter(delivery, hostname, logType === 'status', writer)
+  const sorted = new EntrySorter(delivery, facts, logType === 'status', writer)
   for await (const entry of entries ?? entriesOf(delivery.body)) await sorted.take(entry)
   if (sorted.tooLarge) await putAside(env, delivery, 'line-too-large')
   if (sorted.strays.length > 0) await putStrays(env, delivery, sorted.strays)
@@ -44,14 +45,16 @@ class EntrySorter {
   readonly strays: Bytes[] = []
   tooLarge = false
   readonly #delivery: Delivery
-  readonly #hostname: string | null
+  readonly #facts: SourceFacts
+  readonly #source: LineSource
   readonly #isStatus: boolean
   readonly #writer: ArchiveWriter
   readonly #ids: EventIds
 
-  constructor(delivery: Delivery, hostname: string | null, isStatus: boolean, writer: ArchiveWriter) {
+  constructor(delivery: Delivery, facts: SourceFacts, isStatus: boolean, writer: ArchiveWriter) {
     this.#delivery = delivery
-    this.#hostname = hostname
+    this.#facts = facts
+    this.#source = sourceOf(delivery.origin, facts)
     this.#isStatus = isStatus
     this.#writer = writer
     this.#ids = new EventIds(delivery.origin.nodeId)
@@ -61,11 +64,12 @@ class EntrySorter {
     if (bytes === null) this.tooLarge = true
     else if (!isObject) this.strays.push(bytes.slice())
     else {
-      const { origin, sourceId } = this.#delivery
-      const facts = this.#isStatus ? STATUS : factsOfResult(bytes)
-      const eventId = await this.#ids.next(facts.type, bytes)
-      const envelope = envelopeOf(origin, this.#hostname, { ...facts, eventId, index }, bytes)
-      await this.#writer.add(sourceId, origin, { ...facts, eventId }, envelope)
+      const { type, name } = this.#isStatus ? STATUS : factsOfResult(bytes)
+      const eventId = await this.#ids.next(type, bytes)
+      const { pack, query } = name === '' ? UNKNOWN_NAME : this.#facts.nameOf(name)
+      const facts = { type, name, pack, query, eventId, index }
+      const envelope = envelopeOf(this.#source, facts, bytes)
+      await this.#writer.add(this.#delivery.sourceId, this.#source, facts, envelope)
     }
   }
 }

@@ -3,9 +3,6 @@
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
 import type { LineType } from './line.ts'
 
-/** Lines are kept this long: R2's lifecycle rule works by the prefix, so it is the first part of the key. */
-export const RETENTION_DAYS = 90
-
 /** Node ids and names that a row names; beyond it says "any", so that a row stays small. */
 export const MAX_ROW_NODES = 256
 export const MAX_ROW_NAMES = 64
@@ -18,6 +15,8 @@ export interface ArchiveRow {
   type: LineType
   /** `yyyy-mm-ddThh` (UTC) of the times received. */
   hour: string
+  /** Its object ends after so many days: the class in its key. */
+  retentionDays: number
   /** Compressed, as it lies in R2. */
   bytes: number
   /** Inflated. */
@@ -46,7 +45,7 @@ export function hourOf(timeMs: number): string {
  * The key of an object: named by what it was made of, so that a redelivered batch overwrites itself (design 4, Logs).
  */
 export async function archiveKey(
-  place: { environmentId: string; type: LineType; hour: string },
+  place: { environmentId: string; type: LineType; hour: string; retentionDays: number },
   sourceIds: Iterable<string>,
   piece: number,
 ): Promise<string> {
@@ -54,7 +53,14 @@ export async function archiveKey(
   const name = hexOf((await sha256(utf8(made))).subarray(0, 16))
   const [date, hour] = place.hour.split('T')
   return (
-    `logs/r${RETENTION_DAYS}/environment=${place.environmentId}/type=${place.type}/` +
+    `logs/r${place.retentionDays}/environment=${place.environmentId}/type=${place.type}/` +
     `date=${date}/hour=${hour}/${name}.ndjson.gz`
   )
+}
+
+/** The retention class that a key names. Throws where it names none: keys are our own. */
+export function retentionDaysOfKey(key: string): number {
+  const days = /^logs\/r(\d+)\//.exec(key)?.[1]
+  if (days === undefined) throw new Error('a key of the archive names its retention')
+  return Number(days)
 }

@@ -15,8 +15,8 @@ import {
   type ArchiveRow,
 } from './archive-object.ts'
 import { prefixesOf } from './id-prefixes.ts'
-import type { LineFacts, LineType } from './line.ts'
-import type { LogOrigin } from './message.ts'
+import type { LineFacts, LineSource, LineType } from './line.ts'
+import { retentionDaysOf } from './retention.ts'
 
 /** An object is written when its lines come to this, so that memory stays flat whatever comes. */
 const PIECE_BYTES = 4 * 1_024 * 1_024
@@ -27,6 +27,7 @@ interface Group {
   environmentId: string
   type: LineType
   hour: string
+  retentionDays: number
   parts: Bytes[]
   eventIds: string[]
   lineBytes: number
@@ -63,16 +64,17 @@ export class ArchiveWriter {
   /** Takes one envelope line of a body. */
   async add(
     sourceId: string,
-    origin: LogOrigin,
+    source: Pick<LineSource, 'environmentId' | 'nodeId' | 'receivedAtMs' | 'retention'>,
     facts: LineFacts & { eventId: string },
     envelope: Bytes,
   ): Promise<void> {
-    const { environmentId, nodeId, receivedAtMs } = origin
+    const { environmentId, nodeId, receivedAtMs } = source
     const hour = hourOf(receivedAtMs)
-    const place = `${environmentId}/${facts.type}/${hour}`
+    const retentionDays = retentionDaysOf(source.retention, facts.type)
+    const place = `${environmentId}/${facts.type}/${hour}/${retentionDays}`
     let group = this.#groups.get(place)
     if (group === undefined) {
-      group = emptyGroup(environmentId, facts.type, hour)
+      group = emptyGroup(environmentId, facts.type, hour, retentionDays)
       this.#groups.set(place, group)
     }
     group.parts.push(envelope)
@@ -81,7 +83,7 @@ export class ArchiveWriter {
     this.#heldBytes += envelope.length
     group.firstMs = Math.min(group.firstMs, receivedAtMs)
     group.lastMs = Math.max(group.lastMs, receivedAtMs)
-    group.nodes.add(nodeId)
+    if (nodeId !== null) group.nodes.add(nodeId)
     group.names.add(facts.name)
     group.sourceIds.add(sourceId)
     if (group.lineBytes >= PIECE_BYTES) await this.#write(place, group)
@@ -132,11 +134,12 @@ export class ArchiveWriter {
   }
 }
 
-function emptyGroup(environmentId: string, type: LineType, hour: string): Group {
+function emptyGroup(environmentId: string, type: LineType, hour: string, retentionDays: number): Group {
   return {
     environmentId,
     type,
     hour,
+    retentionDays,
     parts: [],
     eventIds: [],
     lineBytes: 0,
@@ -149,12 +152,13 @@ function emptyGroup(environmentId: string, type: LineType, hour: string): Group 
 }
 
 function rowOf(group: Group, key: string, bytes: number): ArchiveRow {
-  const { type, hour, lineBytes, firstMs, lastMs, nodes, names } = group
+  const { type, hour, retentionDays, lineBytes, firstMs, lastMs, nodes, names } = group
   const ids = prefixesOf(group.eventIds)
   return {
     key,
     type,
     hour,
+    retentionDays,
     bytes,
     lineBytes,
     lines: group.parts.length,

@@ -6,9 +6,10 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
-import { RETENTION_DAYS, type ArchiveRow, type IndexedRow } from './archive-object.ts'
+import { retentionDaysOfKey, type ArchiveRow, type IndexedRow } from './archive-object.ts'
 import { PrefixSearch } from './id-prefixes.ts'
 import type { LineType } from './line.ts'
+import { RETENTION_CLASSES } from './retention.ts'
 
 const SCHEMA = [
   `CREATE TABLE objects (
@@ -21,8 +22,6 @@ const SCHEMA = [
 ]
 const COLUMNS = 'sequence, key, type, hour, bytes, line_bytes, lines, first_ms, last_ms, nodes, names'
 const DAY_MS = 24 * 60 * 60_000
-/** R2's lifecycle rules work to the day; a row outlives its object by no more than this. */
-const FORGET_AFTER_MS = (RETENTION_DAYS + 1) * DAY_MS
 /** Rows that one call looks at, so that a rare name in a long archive does not hold the object for long. */
 const MAX_EXAMINED = 5_000
 
@@ -225,7 +224,14 @@ export class Archive extends DurableObject<Env> {
   /** Once a day: rows go with the objects that R2's lifecycle rule has deleted. */
   override async alarm(): Promise<void> {
     await this.ctx.storage.setAlarm(Date.now() + DAY_MS)
-    this.ctx.storage.sql.exec('DELETE FROM objects WHERE last_ms < ?', Date.now() - FORGET_AFTER_MS)
+    for (const days of RETENTION_CLASSES) {
+      // The rules work to the day: a row outlives its object by no more than one.
+      this.ctx.storage.sql.exec(
+        'DELETE FROM objects WHERE last_ms < ? AND key GLOB ?',
+        Date.now() - (days + 1) * DAY_MS,
+        `logs/r${days}/*`,
+      )
+    }
     this.forgetIds(MAX_KEPT_IDS)
   }
 }
@@ -240,6 +246,7 @@ function indexedRow(row: Row): IndexedRow {
     key: row.key,
     type: row.type as LineType,
     hour: row.hour,
+    retentionDays: retentionDaysOfKey(row.key),
     bytes: row.bytes,
     lineBytes: row.line_bytes,
     lines: row.lines,

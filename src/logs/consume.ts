@@ -3,12 +3,14 @@
  * own; one that fails holds no other up. Raw lines are at-least-once: readers count an event id once (design 4).
  */
 
+import type { NodeFacts } from '../db/node-facts.ts'
 import { archiveBody } from './archive-body.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { openDelivery, type Delivery } from './delivery.ts'
-import { hostnamesOf } from './hostnames.ts'
 import { inboxKey, metadataOf } from './inbox.ts'
 import { bodyName, decodeMessage, type LogMessage } from './message.ts'
+import { nodeFactsOf } from './node-facts.ts'
+import { NOTHING_KNOWN, type SourceFacts } from './source-facts.ts'
 import { BodyGone } from './stored-body.ts'
 
 /** R2 is asked for this many bodies at once: six connections may wait for headers (Workers limits). */
@@ -32,7 +34,7 @@ export async function consumeLogs(batch: MessageBatch, env: Env): Promise<void> 
   }
   const origins = works.map(({ content }) => content.origin).filter((origin) => origin !== null)
   const run = new ConsumerRun(env)
-  await run.learnHostnames(origins.map(({ nodeId }) => nodeId))
+  await run.learnNodes(origins.map(({ nodeId }) => nodeId))
   for (let i = 0; i < works.length; i += OPEN_AT_ONCE) await run.take(works.slice(i, i + OPEN_AT_ONCE))
   await run.settle()
 }
@@ -59,8 +61,8 @@ async function worksOf(messages: readonly Message[]): Promise<Work[]> {
 class ConsumerRun {
   readonly #env: Env
   readonly #writer: ArchiveWriter
-  /** Of the nodes that were asked for; null where there is no name to be had. */
-  readonly #hostnames = new Map<string, string | null>()
+  /** Of the nodes that were asked for; null where nothing is to be had. */
+  readonly #nodes = new Map<string, NodeFacts | null>()
   #taken: { work: Work; delivery: Delivery }[] = []
 
   constructor(env: Env) {
@@ -68,12 +70,12 @@ class ConsumerRun {
     this.#writer = new ArchiveWriter(env)
   }
 
-  /** Asks for host names, once for each node: with D1 hanging a second time would only cost more time. */
-  async learnHostnames(nodeIds: readonly string[]): Promise<void> {
-    const unasked = nodeIds.filter((id) => !this.#hostnames.has(id))
+  /** Asks for host names and tags, once for each node: with D1 hanging a second time would only cost more time. */
+  async learnNodes(nodeIds: readonly string[]): Promise<void> {
+    const unasked = nodeIds.filter((id) => !this.#nodes.has(id))
     if (unasked.length === 0) return
-    const names = await hostnamesOf(this.#env, unasked)
-    for (const id of unasked) this.#hostnames.set(id, names.get(id) ?? null)
+    const found = await nodeFactsOf(this.#env, unasked)
+    for (const id of unasked) this.#nodes.set(id, found.get(id) ?? null)
   }
 
   async take(works: readonly Work[]): Promise<void> {
@@ -114,14 +116,19 @@ class ConsumerRun {
     }
   }
 
+  #factsOf(nodeId: string): SourceFacts {
+    const node = this.#nodes.get(nodeId)
+    return { ...NOTHING_KNOWN, hostname: node?.hostname ?? null, tags: node?.tags ?? [] }
+  }
+
   async #archive(work: Work, delivery: Delivery): Promise<void> {
     const { nodeId } = delivery.origin
-    await this.learnHostnames([nodeId])
+    await this.learnNodes([nodeId])
     await attempt(
       work,
       async () => {
         try {
-          await archiveBody(this.#env, delivery, this.#hostnames.get(nodeId) ?? null, this.#writer)
+          await archiveBody(this.#env, delivery, this.#factsOf(nodeId), this.#writer)
         } catch (error) {
           if (!(error instanceof BodyGone)) throw error
         }

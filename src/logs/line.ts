@@ -2,12 +2,15 @@
 
 import { concatBytes, hexOf, sha256, textOf, utf8, type Bytes } from '../lib/bytes.ts'
 import { JsonScanner } from '../lib/json-scanner.ts'
-import type { LogOrigin } from './message.ts'
+import type { Retention } from './retention.ts'
 
-/** `snapshot` travels under log_type `result` too (spec 2.3), but is kept apart: it is large and asked for apart. */
-export type LineType = 'status' | 'result' | 'snapshot'
+/**
+ * `snapshot` travels under log_type `result` too (spec 2.3), but is kept apart: it is large and asked for apart.
+ * `query`: a row of a live query's answer. `audit`: who changed what; of no node.
+ */
+export type LineType = 'result' | 'snapshot' | 'status' | 'query' | 'audit'
 
-export const LINE_TYPES: readonly LineType[] = ['status', 'result', 'snapshot']
+export const LINE_TYPES: readonly LineType[] = ['result', 'snapshot', 'status', 'query', 'audit']
 
 /** What an agent's entry says about itself. */
 export interface LineFacts {
@@ -66,19 +69,27 @@ export class EventIds {
   }
 }
 
-/** Everything about an archived line but the line. */
+/** Everything about an archived line but the line. `schema/log-line.schema.json` says the same to others. */
 export interface LineHeader {
   format: number
   eventId: string
   environment: string
-  nodeId: string
+  /** Null for audit lines. */
+  nodeId: string | null
   hostname: string | null
-  platform: string
+  platform: string | null
+  tags: readonly string[]
   /** RFC 3339 with milliseconds. */
   receivedAt: string
   type: LineType
+  /** As the agent wrote it; empty where it wrote none. Of type `query`: the query's id. Of `audit`: the action. */
   name: string
-  /** The entry's place in its POST: what orders lines that were received at once. */
+  /** The pack and the scheduled query that the name stands for in the configuration; null where that is unknown. */
+  pack: string | null
+  query: string | null
+  /** The environment's configuration when the line was archived. */
+  configurationVersion: number | null
+  /** The entry's place in its POST or answer: what orders lines that were received at once. */
   index: number
 }
 
@@ -87,7 +98,8 @@ export interface ArchivedLine {
   line: Bytes
 }
 
-const LINE_FORMAT = 1
+/** Readers accept this format and the one before it, which has no tags, pack, query, configurationVersion. */
+const LINE_FORMAT = 2
 /** Quotes inside the header's texts are escaped, so this occurs first where the line begins. */
 const SPLICE = utf8(',"line":')
 const END = utf8('}\n')
@@ -95,23 +107,47 @@ const LINE_FEED = 0x0a
 const CARRIAGE_RETURN = 0x0d
 const SPACE = 0x20
 
+/** What is the same for all lines of a body or an answer: whose they are, and what is known of that node. */
+export interface LineSource {
+  environmentId: string
+  nodeId: string | null
+  platform: string | null
+  receivedAtMs: number
+  /** This and the rest are best effort: null or empty where they could not be had. */
+  hostname: string | null
+  tags: readonly string[]
+  configurationVersion: number | null
+  retention: Retention
+}
+
+/** What a line's name stands for; both null where the configuration does not know it. */
+export interface ScheduledName {
+  pack: string | null
+  query: string | null
+}
+
+/** What is a line's own. */
+export interface EventFacts extends LineFacts, ScheduledName {
+  eventId: string
+  index: number
+}
+
 /** The line of NDJSON that is archived: the header with the agent's own bytes spliced in last. */
-export function envelopeOf(
-  origin: LogOrigin,
-  hostname: string | null,
-  facts: LineFacts & { eventId: string; index: number },
-  line: Bytes,
-): Bytes {
+export function envelopeOf(source: LineSource, facts: EventFacts, line: Bytes): Bytes {
   const header: LineHeader = {
     format: LINE_FORMAT,
     eventId: facts.eventId,
-    environment: origin.environmentId,
-    nodeId: origin.nodeId,
-    hostname,
-    platform: origin.platform,
-    receivedAt: new Date(origin.receivedAtMs).toISOString(),
+    environment: source.environmentId,
+    nodeId: source.nodeId,
+    hostname: source.hostname,
+    platform: source.platform,
+    tags: source.tags,
+    receivedAt: new Date(source.receivedAtMs).toISOString(),
     type: facts.type,
     name: facts.name,
+    pack: facts.pack,
+    query: facts.query,
+    configurationVersion: source.configurationVersion,
     index: facts.index,
   }
   const head = utf8(JSON.stringify(header).slice(0, -1))
@@ -135,11 +171,20 @@ export function* linesOf(ndjson: Bytes): Generator<ArchivedLine> {
     const stop = end === -1 ? ndjson.length : end
     const splice = indexOfBytes(ndjson, SPLICE, start, stop)
     if (splice !== -1) {
-      const header = JSON.parse(`${textOf(ndjson.subarray(start, splice))}}`) as LineHeader
-      yield { header, line: ndjson.subarray(splice + SPLICE.length, stop - 1) }
+      yield {
+        header: headerOf(textOf(ndjson.subarray(start, splice))),
+        line: ndjson.subarray(splice + SPLICE.length, stop - 1),
+      }
     }
     start = stop + 1
   }
+}
+
+/** A header of this format or the one before it, from its text up to the splice. */
+function headerOf(text: string): LineHeader {
+  const header = JSON.parse(`${text}}`) as LineHeader
+  if (header.format >= LINE_FORMAT) return header
+  return { ...header, tags: [], pack: null, query: null, configurationVersion: null }
 }
 
 function indexOfBytes(bytes: Bytes, wanted: Bytes, from: number, to: number): number {

@@ -4,27 +4,31 @@
  */
 
 import { concatBytes, strictTextOf, utf8, type Bytes } from '../lib/bytes.ts'
+import type { NodeFacts } from '../db/node-facts.ts'
 import type { PageLine } from './log-page.ts'
 
 /** The body of a page. */
 export function logPageBody(
   lines: readonly PageLine[],
-  hostnames: ReadonlyMap<string, string>,
+  facts: ReadonlyMap<string, NodeFacts>,
   nextCursor: string | null,
 ): Bytes {
   const parts: Bytes[] = [utf8('{"items":[')]
   for (const [at, line] of lines.entries()) {
     if (at > 0) parts.push(utf8(','))
-    parts.push(...itemOf(line, hostnames))
+    parts.push(...itemOf(line, facts))
   }
   parts.push(utf8(`],"nextCursor":${JSON.stringify(nextCursor)}}`))
   return concatBytes(parts)
 }
 
-function itemOf({ header, line }: PageLine, hostnames: ReadonlyMap<string, string>): Bytes[] {
-  const { eventId, nodeId, type, name, receivedAt } = header
-  const hostname = header.hostname ?? hostnames.get(nodeId) ?? null
-  const head = JSON.stringify({ eventId, nodeId, hostname, type, name, receivedAt }).slice(0, -1)
+function itemOf({ header, line }: PageLine, facts: ReadonlyMap<string, NodeFacts>): Bytes[] {
+  const { eventId, nodeId, platform, tags, type, name, pack, query, configurationVersion, receivedAt } =
+    header
+  const known = nodeId === null ? undefined : facts.get(nodeId)
+  const node = { nodeId, hostname: header.hostname ?? known?.hostname ?? null, platform, tags }
+  const item = { eventId, ...node, type, name, pack, query, configurationVersion, receivedAt }
+  const head = JSON.stringify(item).slice(0, -1)
   // JSON is UTF-8 (RFC 8259), so what is not cannot be spliced in: an agent's odd bytes would break the whole reply.
   if (strictTextOf(line) === null) return [utf8(`${head},"lineBase64":"${base64Of(line)}"}`)]
   return [utf8(`${head},"line":`), line, utf8('}')]
@@ -38,5 +42,7 @@ function base64Of(bytes: Bytes): string {
 
 /** The nodes whose lines were archived without a host name, because D1 was away then. */
 export function nodesWithoutHostname(lines: readonly PageLine[]): string[] {
-  return lines.filter(({ header }) => header.hostname === null).map(({ header }) => header.nodeId)
+  return lines.flatMap(({ header: { hostname, nodeId } }) =>
+    hostname === null && nodeId !== null ? [nodeId] : [],
+  )
 }

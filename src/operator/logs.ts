@@ -2,9 +2,9 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { isUuid } from '../lib/bytes.ts'
-import { hostnamesOf } from '../logs/hostnames.ts'
 import { LINE_TYPES } from '../logs/line.ts'
 import { logPageBody, nodesWithoutHostname } from '../logs/log-item.ts'
+import { nodeFactsOf } from '../logs/node-facts.ts'
 import { readLogs } from '../logs/read.ts'
 import type { OperatorRoutes } from './context.ts'
 import { inEnvironment, repliesList, time } from './describe.ts'
@@ -41,10 +41,17 @@ const logQuery = z.object({
 const logSchema = z
   .object({
     eventId: z.string(),
-    nodeId: z.string(),
+    nodeId: z.string().nullable().openapi({ description: 'Null for type `audit`' }),
     hostname: z.string().nullable(),
+    platform: z.string().nullable(),
+    tags: z.array(z.string()),
     type: z.enum(LINE_TYPES),
-    name: z.string(),
+    name: z.string().openapi({
+      description: "As the agent wrote it; a live query's id for type `query`, the action for type `audit`",
+    }),
+    pack: z.string().nullable(),
+    query: z.string().nullable().openapi({ description: "The scheduled query's name inside its pack" }),
+    configurationVersion: z.int().nullable(),
     receivedAt: time,
     line: z
       .record(z.string(), z.unknown())
@@ -73,8 +80,8 @@ export function addLogRoutes(routes: OperatorRoutes): void {
         limit,
         cursor,
       })
-      const hostnames = await hostnamesOf(c.env, nodesWithoutHostname(lines))
-      const body = logPageBody(lines, hostnames, nextCursor === null ? null : cursorOf(nextCursor))
+      const facts = await nodeFactsOf(c.env, nodesWithoutHostname(lines))
+      const body = logPageBody(lines, facts, nextCursor === null ? null : cursorOf(nextCursor))
       return new Response(body, { headers: { 'content-type': 'application/json' } })
     },
   )

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { concatBytes, textOf, utf8 } from '../../src/lib/bytes.ts'
 import { envelopeOf, EventIds, factsOfResult, linesOf } from '../../src/logs/line.ts'
-import { originAt } from './support.ts'
+import { originAt, sourceAt } from './support.ts'
 
 const ENVIRONMENT = '0a000000-0000-4000-8000-000000000001'
 const NODE = '0b000000-0000-4000-8000-000000000002'
@@ -65,28 +65,46 @@ describe('facts of a result entry', () => {
 
 describe('envelopes', () => {
   const origin = originAt(ENVIRONMENT, NODE, Date.UTC(2026, 10, 21, 8, 30, 0, 7))
-  const facts = { type: 'result', name: 'a"b,"line":x', eventId: '00', index: 3 } as const
+  const name = 'a"b,"line":x'
+  const facts = { type: 'result', name, eventId: '00', index: 3, pack: 'p', query: 'q' } as const
 
   it('have the line last, spliced in as it is', () => {
     const line = utf8('{"b":18446744073709551615, "a" : "\\u00e9"}')
-    expect(textOf(envelopeOf(origin, 'web-17', facts, line))).toBe(
-      `{"format":1,"eventId":"00","environment":"${ENVIRONMENT}","nodeId":"${NODE}","hostname":"web-17",` +
-        '"platform":"linux","receivedAt":"2026-11-21T08:30:00.007Z","type":"result",' +
-        '"name":"a\\"b,\\"line\\":x","index":3,"line":{"b":18446744073709551615, "a" : "\\u00e9"}}\n',
+    const known = sourceAt(origin, { hostname: 'web-17', tags: ['prod', 'web'], configurationVersion: 7 })
+    expect(textOf(envelopeOf(known, facts, line))).toBe(
+      `{"format":2,"eventId":"00","environment":"${ENVIRONMENT}","nodeId":"${NODE}","hostname":"web-17",` +
+        '"platform":"linux","tags":["prod","web"],"receivedAt":"2026-11-21T08:30:00.007Z","type":"result",' +
+        '"name":"a\\"b,\\"line\\":x","pack":"p","query":"q","configurationVersion":7,"index":3,"line":{"b":18446744073709551615, "a" : "\\u00e9"}}\n',
     )
   })
 
   it('come apart again, whatever is in them', () => {
     const lines = ['{"x":",\\"line\\":"}', '{"line":{"line":1}}', '{}'].map(utf8)
     const odd = new Uint8Array([...utf8('{"x":"'), 0xff, 0xfe, ...utf8('"}')])
-    const ndjson = concatBytes([...lines, odd].map((line) => envelopeOf(origin, null, facts, line)))
+    const ndjson = concatBytes([...lines, odd].map((line) => envelopeOf(sourceAt(origin), facts, line)))
     const read = [...linesOf(ndjson)]
     expect(read.map(({ line }) => [...line])).toEqual([...lines, odd].map((line) => [...line]))
     expect(read[0]?.header).toMatchObject({ name: 'a"b,"line":x', hostname: null, index: 3 })
   })
 
+  it('of the format before are read, with nothing known of what it did not have', () => {
+    const before = utf8(
+      `{"format":1,"eventId":"00","environment":"${ENVIRONMENT}","nodeId":"${NODE}","hostname":null,` +
+        '"platform":"linux","receivedAt":"2026-11-21T08:30:00.007Z","type":"status","name":"","index":0,"line":{}}\n',
+    )
+    const [line] = [...linesOf(before)]
+    expect(line?.header).toMatchObject({
+      format: 1,
+      nodeId: NODE,
+      tags: [],
+      pack: null,
+      query: null,
+      configurationVersion: null,
+    })
+  })
+
   it('stay on one line: a break between tokens becomes a space', () => {
-    const envelope = envelopeOf(origin, null, facts, utf8('{\r\n  "a": "x\\n"\n}'))
+    const envelope = envelopeOf(sourceAt(origin), facts, utf8('{\r\n  "a": "x\\n"\n}'))
     expect(textOf(envelope)).toMatch(/"line":\{ {4}"a": "x\\n" \}\}\n$/)
   })
 })

@@ -94,7 +94,7 @@ describe('filters', () => {
   it.each([
     ['limit=0', 'limit'],
     ['limit=1001', 'limit'],
-    ['type=audit', 'type'],
+    ['type=results', 'type'],
     ['node=host-1', 'node'],
     ['since=yesterday', 'since'],
     ['until=2026-13-01T00:00:00Z', 'until'],

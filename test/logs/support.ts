@@ -5,18 +5,24 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { bytesOfBase64Url, utf8, uuidOfBytes, type Bytes } from '../../src/lib/bytes.ts'
 import { ArchiveWriter } from '../../src/logs/archive-writer.ts'
-import { envelopeOf, type LineType } from '../../src/logs/line.ts'
+import { envelopeOf, type LineSource, type LineType } from '../../src/logs/line.ts'
 import type { LogOrigin } from '../../src/logs/message.ts'
+import { NOTHING_KNOWN, sourceOf, UNKNOWN_NAME, type SourceFacts } from '../../src/logs/source-facts.ts'
 import type { Reply, TestServer } from '../support/harness.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 
 export interface LogItem {
   eventId: string
-  nodeId: string
+  nodeId: string | null
   hostname: string | null
+  platform: string | null
+  tags: string[]
   type: string
   name: string
+  pack: string | null
+  query: string | null
+  configurationVersion: number | null
   receivedAt: string
   line?: Record<string, unknown>
   lineBase64?: string
@@ -55,6 +61,11 @@ export function originAt(environmentId: string, nodeId: string, receivedAtMs: nu
   return { environmentId, nodeId, ordinal: 1, platform: 'linux', receivedAtMs }
 }
 
+/** What lines of an origin have in common; `facts` is what is known beside it. */
+export function sourceAt(origin: LogOrigin, facts: Partial<SourceFacts> = {}): LineSource {
+  return sourceOf(origin, { ...NOTHING_KNOWN, ...facts })
+}
+
 /** A line that a test puts into the archive by itself. */
 export interface Written {
   eventId: string
@@ -74,10 +85,10 @@ export async function writeObjects(
   for (const lines of objects) {
     const writer = new ArchiveWriter(env)
     for (const { eventId, nodeId, type, name, atMs, index } of lines) {
-      const origin = originAt(environmentId, nodeId, atMs)
-      const facts = { type, name, eventId, index }
-      const envelope = envelopeOf(origin, 'host', facts, utf8(`{"id":"${eventId}"}`))
-      await writer.add(JSON.stringify(lines), origin, facts, envelope)
+      const source = sourceAt(originAt(environmentId, nodeId, atMs), { hostname: 'host' })
+      const facts = { type, name, eventId, index, ...UNKNOWN_NAME }
+      const envelope = envelopeOf(source, facts, utf8(`{"id":"${eventId}"}`))
+      await writer.add(JSON.stringify(lines), source, facts, envelope)
     }
     expect([...(await writer.flush())]).toEqual([])
   }

@@ -101,9 +101,13 @@ describe('a page of log lines', () => {
         nodeId: 'n',
         hostname: null,
         platform: 'linux',
+        tags: [],
         receivedAt: new Date(receivedAtMs).toISOString(),
         type: 'result' as const,
         name: '',
+        pack: null,
+        query: null,
+        configurationVersion: null,
         index,
       }
       page.offer({ header, line: utf8('{}') })

@@ -8,6 +8,7 @@ import { archiveBody } from '../../src/logs/archive-body.ts'
 import type { ArchiveWriter } from '../../src/logs/archive-writer.ts'
 import { entriesOf, surveyBody } from '../../src/logs/body-survey.ts'
 import { envelopeOf, EventIds, factsOfResult, linesOf } from '../../src/logs/line.ts'
+import { NOTHING_KNOWN, sourceOf, UNKNOWN_NAME } from '../../src/logs/source-facts.ts'
 import { BodyUnreadable, chunksOf, type StoredBody } from '../../src/logs/stored-body.ts'
 import { originAt } from '../logs/support.ts'
 import { check } from './check.ts'
@@ -201,9 +202,8 @@ describe('archived lines', () => {
         )
         const ndjson = written.map(([host, queryName], index) =>
           envelopeOf(
-            ORIGIN,
-            host,
-            { type: 'result', name: queryName, eventId: String(index), index },
+            sourceOf(ORIGIN, { ...NOTHING_KNOWN, hostname: host }),
+            { type: 'result', name: queryName, eventId: String(index), index, ...UNKNOWN_NAME },
             lines[index] ?? utf8(''),
           ),
         )
@@ -252,6 +252,6 @@ async function archived(body: StoredBody) {
     add: async (_sourceId, _origin, _facts, envelope) => void envelopes.push(envelope),
   }
   const delivery = { sourceId: 's', origin: ORIGIN, body, inboxKey: null }
-  await archiveBody({} as Env, delivery, 'host', writer as ArchiveWriter)
+  await archiveBody({} as Env, delivery, NOTHING_KNOWN, writer as ArchiveWriter)
   return [...linesOf(concatBytes(envelopes))].map(({ header, line }) => ({ ...header, line: textOf(line) }))
 }

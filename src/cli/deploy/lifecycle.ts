@@ -6,6 +6,7 @@ import { join } from 'node:path'
 
 import { unstable_readConfig } from 'wrangler'
 
+import { RETENTION_CLASSES } from '../../logs/retention.ts'
 import { CliFailure } from '../failure.ts'
 import { ROOT } from '../start/local-paths.ts'
 import { runWrangler } from '../wrangler.ts'
@@ -13,9 +14,9 @@ import type { Deployment } from './options.ts'
 
 const DAY_S = 86_400
 
-/** Prefixes and days. Log lines lie under `logs/r<days>/`, by the retention of their environment. */
+/** Prefixes and days. Log lines lie under `logs/r<days>/`, by the retention of their environment and type. */
 const LIFETIMES: readonly { prefix: string; days: number }[] = [
-  { prefix: 'logs/r90/', days: 90 },
+  ...RETENTION_CLASSES.map((days) => ({ prefix: `logs/r${days}/`, days })),
   { prefix: 'quarantine/', days: 90 },
   // Raw copies of large writes are deleted with their request; this ends what a crash left.
   { prefix: 'incoming/', days: 1 },

@@ -1,0 +1,40 @@
+/** What lines say beside the agent's own words: of the node that sent them and of its environment. Best effort. */
+
+import type { LineSource, ScheduledName } from './line.ts'
+import type { LogOrigin } from './message.ts'
+import type { Retention } from './retention.ts'
+
+/** Of an environment: the same for all its lines. */
+export interface EnvironmentFacts {
+  configurationVersion: number | null
+  retention: Retention
+  /** What a name in a line stands for in the configuration. */
+  nameOf(name: string): ScheduledName
+}
+
+/** Of a node and its environment. */
+export interface SourceFacts extends EnvironmentFacts {
+  hostname: string | null
+  tags: readonly string[]
+}
+
+export const UNKNOWN_NAME: ScheduledName = { pack: null, query: null }
+
+/** Where neither the environment's snapshot nor D1 can be had. */
+export const NOTHING_KNOWN: SourceFacts = {
+  hostname: null,
+  tags: [],
+  configurationVersion: null,
+  retention: {},
+  nameOf: () => UNKNOWN_NAME,
+}
+
+/** What the lines of a body from here have in common. */
+export function sourceOf(
+  origin: Pick<LogOrigin, 'environmentId' | 'nodeId' | 'platform' | 'receivedAtMs'>,
+  facts: SourceFacts,
+): LineSource {
+  const { environmentId, nodeId, platform, receivedAtMs } = origin
+  const { hostname, tags, configurationVersion, retention } = facts
+  return { environmentId, nodeId, platform, receivedAtMs, hostname, tags, configurationVersion, retention }
+}
