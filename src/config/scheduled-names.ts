@@ -6,24 +6,31 @@ import { isObject, type JsonObject } from './shapes.ts'
 
 const DEFAULT_DELIMITER = '_'
 
-interface ScheduledName {
-  place: Place
+/** A scheduled query: where it stands, its pack (null for the schedule), its own name, the name in its lines. */
+export interface ScheduledName {
+  path: readonly string[]
+  pack: string | null
   bare: string
   full: string
+}
+
+/** Every scheduled query of a document. Two may have the same full name. */
+export function scheduledNamesOf(document: JsonObject): ScheduledName[] {
+  return [...scheduleNames(document), ...packNames(document, packDelimiterOf(document))]
 }
 
 /** Warns of names that collide and of packs whose names cannot be taken apart again. */
 export function checkScheduledNames(document: JsonObject, root: Place): void {
   const delimiter = packDelimiterOf(document)
-  const names = [...scheduleNames(document, root), ...packNames(document, root, delimiter)]
   const byFull = new Map<string, ScheduledName>()
   const byBare = new Map<string, ScheduledName>()
-  for (const name of names) {
+  const placeOf = ({ path }: ScheduledName) => path.reduce((at, step) => at.at(step), root)
+  for (const name of scheduledNamesOf(document)) {
     const same = byFull.get(name.full)
     const alike = byBare.get(name.bare)
     if (same !== undefined)
-      name.place.warn(`gets the same name in logs as ${same.place.pointer}: ${name.full}`)
-    else if (alike !== undefined) name.place.warn(`has the name of ${alike.place.pointer}`)
+      placeOf(name).warn(`gets the same name in logs as ${placeOf(same).pointer}: ${name.full}`)
+    else if (alike !== undefined) placeOf(name).warn(`has the name of ${placeOf(alike).pointer}`)
     if (same === undefined) byFull.set(name.full, name)
     if (alike === undefined) byBare.set(name.bare, name)
   }
@@ -48,20 +55,21 @@ function packDelimiterOf(document: JsonObject): string {
   return typeof delimiter === 'string' && delimiter !== '' ? delimiter : DEFAULT_DELIMITER
 }
 
-function scheduleNames({ schedule }: JsonObject, root: Place): ScheduledName[] {
+function scheduleNames({ schedule }: JsonObject): ScheduledName[] {
   if (!isObject(schedule)) return []
-  return Object.keys(schedule).map((bare) => ({ place: root.at('schedule').at(bare), bare, full: bare }))
+  return Object.keys(schedule).map((bare) => ({ path: ['schedule', bare], pack: null, bare, full: bare }))
 }
 
-function packNames({ packs }: JsonObject, root: Place, delimiter: string): ScheduledName[] {
-  return packsOf(packs).flatMap(([path, pack, { queries }]) => {
+function packNames({ packs }: JsonObject, delimiter: string): ScheduledName[] {
+  return packsOf(packs).flatMap(([path, name, { queries }]) => {
     if (!isObject(queries)) return []
-    const place = path.reduce((at, step) => at.at(step), root.at('packs')).at('queries')
+    // A pack called main is treated as the schedule.
+    const pack = name === 'main' ? null : name
     return Object.keys(queries).map((bare) => ({
-      place: place.at(bare),
+      path: ['packs', ...path, 'queries', bare],
+      pack,
       bare,
-      // A pack called main is treated as the schedule.
-      full: pack === 'main' ? bare : ['pack', pack, bare].join(delimiter),
+      full: pack === null ? bare : ['pack', pack, bare].join(delimiter),
     }))
   })
 }
