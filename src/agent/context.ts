@@ -3,6 +3,7 @@
 import type { Deadline } from '../lib/deadline.ts'
 import type { SnapshotSource } from '../snapshot/source.ts'
 import type { PresenceBuffer } from '../presence/buffer.ts'
+import type { Holds } from './holds.ts'
 import type { AgentOutcome } from './outcome.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -13,6 +14,7 @@ export interface AgentContext {
   deadline: Deadline
   snapshots: SnapshotSource
   presence: PresenceBuffer
+  holds: Holds
   /** The environment that the URL names (osctrl's layout), or null where it names none. */
   environmentReference: string | null
   receivedAtMs: number

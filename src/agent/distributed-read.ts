@@ -1,59 +1,121 @@
-/** POST …/distributed/read: which queries a node is to run (spec 2.4, 5.2). Nothing pending costs nothing. */
+/**
+ * POST …/distributed/read: which queries a node is to run (spec 2.4, 5.2). Nothing pending costs nothing. A node that is
+ * accelerated because an operator watches is told so each time, and its idle reads are held.
+ */
 
+import { accelerateLeaseS } from '../fleet/acceleration.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
-import type { HeadQuery } from '../snapshot/head.ts'
+import type { EnvironmentHead, HeadQuery } from '../snapshot/head.ts'
 import { shardOf } from '../snapshot/remaining.ts'
-import { authenticate, type AuthenticatedNode } from './authenticate.ts'
+import { authenticate } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import type { AgentContext } from './context.ts'
+import { holdRead } from './hold.ts'
+import type { NodeIdentity } from './node-key.ts'
 import { answer, DONE, retry, type AgentOutcome } from './outcome.ts'
 import { makeQueryId } from './query-id.ts'
 
 /** Agents from 2.4 to 5.7 skip ids without a discovery entry, or run all: so every id has one, and one more (5.2). */
 const ALWAYS = 'SELECT 1'
 
+/** Queries for a node, as the reply's members. */
+interface Work {
+  queries: Record<string, string>
+  discovery: Record<string, string>
+}
+
 export async function distributedRead(context: AgentContext): Promise<AgentOutcome> {
   const body = await readSmallObject(context.request, context.deadline)
   if (!body.ok) return retry(body.reason)
   const node = await authenticate(context, textMember(body.value, 'node_key'))
   if (!node.ok) return node.reason
-  context.presence.note(context, node.value.identity, 'read')
-  const targeting = await queriesTargeting(context, node.value)
-  return targeting.length === 0 ? DONE : offer(context, node.value, targeting)
+  const { identity, head } = node.value
+  context.presence.note(context, identity, 'read')
+  const asked = new Set<number>()
+  const work = await newWork(context, identity, head, asked)
+  const leaseS = await leaseOf(context, identity, head)
+  if (leaseS === 0) return work === null ? DONE : reply(work, 0)
+  return reply(work ?? (await heldWork(context, identity, asked)), leaseS)
+}
+
+/** Waits for work that was not asked for yet. A node that stops being accelerated is let go. */
+async function heldWork(
+  context: AgentContext,
+  identity: NodeIdentity,
+  asked: Set<number>,
+): Promise<Work | null> {
+  const held = await holdRead(context, identity.environmentId, async (head) => {
+    const work = await newWork(context, identity, head, asked)
+    if (work !== null) return work
+    return (await leaseOf(context, identity, head)) === 0 ? 'let-go' : null
+  })
+  return held === 'let-go' ? null : held
+}
+
+/** What the shards have for this node, of the open queries of the head that were not asked for yet. */
+async function newWork(
+  context: AgentContext,
+  identity: NodeIdentity,
+  head: EnvironmentHead,
+  asked: Set<number>,
+): Promise<Work | null> {
+  const targeting = await queriesTargeting(context, identity, head, asked)
+  if (targeting.length === 0) return null
+  for (const { number } of targeting) asked.add(number)
+  return offer(context, identity, targeting)
 }
 
 /** The open queries that may still wait for this node, as far as the snapshot knows. */
 async function queriesTargeting(
   context: AgentContext,
-  { identity, head }: AuthenticatedNode,
+  { environmentId, ordinal }: NodeIdentity,
+  head: EnvironmentHead,
+  asked: ReadonlySet<number>,
 ): Promise<HeadQuery[]> {
   const targeting: HeadQuery[] = []
   for (const query of head.queries) {
-    if (query.expiresAtMs <= context.receivedAtMs) continue
-    const targets = await context.snapshots.nodeSet(identity.environmentId, query.targetPart, context)
-    if (targets.has(identity.ordinal)) targeting.push(query)
+    if (query.expiresAtMs <= context.receivedAtMs || asked.has(query.number)) continue
+    const targets = await context.snapshots.nodeSet(environmentId, query.targetPart, context)
+    if (targets.has(ordinal)) targeting.push(query)
   }
   return targeting
 }
 
+/** For how many seconds this node is to poll fast; 0: it is not accelerated. */
+async function leaseOf(
+  context: AgentContext,
+  { environmentId, ordinal }: NodeIdentity,
+  { accelerated }: EnvironmentHead,
+): Promise<number> {
+  if (accelerated === undefined) return 0
+  const leaseS = accelerateLeaseS(accelerated.untilMs, Date.now())
+  if (leaseS === 0) return 0
+  const nodes = await context.snapshots.nodeSet(environmentId, accelerated.part, context)
+  return nodes.has(ordinal) ? leaseS : 0
+}
+
 async function offer(
   context: AgentContext,
-  { identity }: AuthenticatedNode,
+  { environmentId, ordinal }: NodeIdentity,
   targeting: readonly HeadQuery[],
-): Promise<AgentOutcome> {
-  const { environmentId, ordinal } = identity
-  const queries: Record<string, string> = {}
-  const discovery: Record<string, string> = {}
+): Promise<Work | null> {
+  const work: Work = { queries: {}, discovery: {} }
   for (const [shards, group] of Map.groupBy(targeting, (query) => query.shards)) {
     const shard = answerShardStub(context.env, environmentId, shards, shardOf(ordinal, shards))
     const numbers = group.map(({ number }) => number)
     for (const { number, sql } of await context.deadline.run(shard.read(ordinal, numbers))) {
       const id = await makeQueryId(context.keys, { environmentId, number, shards, ordinal })
-      queries[id] = sql
-      discovery[id] = ALWAYS
+      work.queries[id] = sql
+      work.discovery[id] = ALWAYS
     }
   }
-  if (Object.keys(queries).length === 0) return DONE
-  discovery['_always'] = ALWAYS
-  return answer(JSON.stringify({ queries, discovery }))
+  return Object.keys(work.queries).length === 0 ? null : work
+}
+
+/** The reply's text. `accelerate` is an integer, the form that all versions but three take (spec 2.4). */
+function reply(work: Work | null, leaseS: number): AgentOutcome {
+  const accelerate = leaseS === 0 ? {} : { accelerate: leaseS }
+  if (work === null) return answer(JSON.stringify({ queries: {}, ...accelerate }))
+  const discovery = { ...work.discovery, _always: ALWAYS }
+  return answer(JSON.stringify({ queries: work.queries, discovery, ...accelerate }))
 }

@@ -15,6 +15,7 @@ import type { AgentContext, AgentEndpoint } from './context.ts'
 import { distributedRead } from './distributed-read.ts'
 import { distributedWrite } from './distributed-write.ts'
 import { enroll } from './enroll.ts'
+import { Holds } from './holds.ts'
 import { log } from './log.ts'
 import { retry, type AgentOutcome } from './outcome.ts'
 import { toResponse } from './reply.ts'
@@ -65,7 +66,7 @@ const RESERVED_SEGMENTS = new Set([
 ])
 
 type AgentApp = Hono<{ Bindings: Env }>
-type Isolate = Pick<AgentContext, 'snapshots' | 'presence'>
+type Isolate = Pick<AgentContext, 'snapshots' | 'presence' | 'holds'>
 
 export interface AgentRoutes {
   /** Every agent route, for mounting. Everything under them answers `retry`. */
@@ -80,7 +81,7 @@ export interface AgentRoutes {
 /** The agent routes of one isolate, with its snapshot and presence memory. */
 export function createAgentRoutes(): AgentRoutes {
   const app: AgentApp = new Hono<{ Bindings: Env }>()
-  const isolate = { snapshots: createSnapshotSource(), presence: new PresenceBuffer() }
+  const isolate = { snapshots: createSnapshotSource(), presence: new PresenceBuffer(), holds: new Holds() }
   const paths = fixedPaths()
   for (const [path, endpoint] of paths) app.all(path, (c) => serve(ofHono(c), endpoint, isolate))
   for (const root of FIXED_ROOTS) app.all(`${root}/*`, unknownPath)

@@ -3,7 +3,7 @@
  * only the agent plane's prepared SQL writes are here too, so that reads are typed.
  */
 
-import { customType, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { customType, integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { Bytes } from '../lib/bytes.ts'
 
 /** D1 takes BLOBs as byte arrays; it hands them out as arrays of numbers. */
@@ -24,6 +24,7 @@ export const environments = sqliteTable('environments', {
   answerShards: integer('answer_shards').notNull(),
   minimumIssuedAtS: integer('minimum_issued_at_s').notNull().default(0),
   nextQueryNumber: integer('next_query_number').notNull().default(1),
+  accelerateShare: real('accelerate_share').notNull().default(0.1),
   createdAtMs: integer('created_at').notNull(),
 })
 

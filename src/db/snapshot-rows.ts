@@ -3,7 +3,13 @@
 import type { Bytes } from '../lib/bytes.ts'
 
 export interface EnvironmentRows {
-  environment: { id: string; name: string; revision: number; minimumIssuedAtS: number }
+  environment: {
+    id: string
+    name: string
+    revision: number
+    minimumIssuedAtS: number
+    accelerateShare: number
+  }
   configuration: { version: number; document: string }
   queries: {
     number: number
@@ -25,7 +31,8 @@ export interface DirectoryRows {
   secrets: { hash: string; environmentId: string }[]
 }
 
-const ENVIRONMENT = `SELECT id, name, revision, minimum_issued_at_s AS minimumIssuedAtS FROM environments WHERE id = ?1`
+const ENVIRONMENT = `SELECT id, name, revision, minimum_issued_at_s AS minimumIssuedAtS,
+  accelerate_share AS accelerateShare FROM environments WHERE id = ?1`
 const CONFIGURATION = `SELECT version, document FROM configurations WHERE environment_id = ?1
   ORDER BY version DESC LIMIT 1`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs FROM queries

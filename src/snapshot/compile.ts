@@ -27,6 +27,7 @@ export interface CompiledEnvironment {
   revokedCount: number
   /** Ordinals ever given out. */
   nodeCount: number
+  accelerateShare: number
   queries: QueryDefinition[]
   parts: Map<string, Bytes>
 }
@@ -66,6 +67,7 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     revokedPart,
     revokedCount: rows.revokedOrdinals.length,
     nodeCount: rows.nodeCount,
+    accelerateShare: rows.environment.accelerateShare,
     queries,
     parts,
   }

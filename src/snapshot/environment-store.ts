@@ -15,6 +15,7 @@ export const ENVIRONMENT_SCHEMA = [
      PRIMARY KEY (number, shard)) WITHOUT ROWID;
    CREATE TABLE carve_targets (number INTEGER PRIMARY KEY, targets BLOB NOT NULL, until_ms INTEGER NOT NULL);
    CREATE TABLE unasked_carves (carve TEXT PRIMARY KEY, day TEXT NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE watches (number INTEGER PRIMARY KEY, targets BLOB NOT NULL, until_ms INTEGER NOT NULL);`,
 ]
 
 /** An agent may begin a carve long after it answered: it was asleep, or other carves came first (spec 6.2). */
@@ -154,6 +155,27 @@ export class EnvironmentStore {
       )
       .toArray()
     return new Map(rows.map(({ shard, bits }) => [shard, new Uint8Array(bits)]))
+  }
+
+  /** Watched queries and the nodes they target; those that have lapsed are forgotten. */
+  watches(nowMs: number): { number: number; targets: Bytes; untilMs: number }[] {
+    this.#sql.exec('DELETE FROM watches WHERE until_ms <= ?', nowMs)
+    return this.#sql
+      .exec<{ number: number; targets: ArrayBuffer; until_ms: number }>(
+        'SELECT * FROM watches ORDER BY number',
+      )
+      .toArray()
+      .map(({ number, targets, until_ms: untilMs }) => ({
+        number,
+        targets: new Uint8Array(targets),
+        untilMs,
+      }))
+  }
+
+  /** Remembers a watch; its targets outlast the query, because the operator's next one means the same nodes. */
+  putWatch(number: number, targets: Bytes, untilMs: number): void {
+    const insert = 'INSERT OR REPLACE INTO watches (number, targets, until_ms) VALUES (?, ?, ?)'
+    this.#sql.exec(insert, number, targets, untilMs)
   }
 
   /** Notes a carve that no operator asked for; says what the day comes to with it. Noting it twice counts once. */

@@ -6,6 +6,12 @@
 import { DurableObject } from 'cloudflare:workers'
 import { closeQueries, forgetQuery, listErased } from '../db/query-life.ts'
 import { readEnvironmentRows } from '../db/snapshot-rows.ts'
+import {
+  ACCELERATED_FOR_MS,
+  acceleratedNodes,
+  accelerationCap,
+  DEFAULT_ACCELERATE_SHARE,
+} from '../fleet/acceleration.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
@@ -14,7 +20,7 @@ import { Turns } from '../lib/turns.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import { compileEnvironment, partHash, type CompiledEnvironment, type QueryDefinition } from './compile.ts'
 import { ENVIRONMENT_SCHEMA, EnvironmentStore } from './environment-store.ts'
-import { HEAD_FORMAT, type EnvironmentHead, type HeadQuery } from './head.ts'
+import { HEAD_FORMAT, partsOf, type EnvironmentHead, type HeadAcceleration, type HeadQuery } from './head.ts'
 import { headKey, partKey } from './keys.ts'
 import { remainingOf } from './remaining.ts'
 import { mayPublish, type SnapshotFacts } from './safety.ts'
@@ -25,6 +31,8 @@ const RECONCILE_EVERY_MS = 5 * 60_000
 const TRY_AGAIN_AFTER_MS = 5_000
 /** How long one copy of head and parts to R2 may take. */
 const COPY_WITHIN_MS = 30_000
+/** A watch is prolonged in steps of this, so that each action does not publish a head. */
+const PROLONG_BY_MS = 30_000
 /** Carves that no operator asked for: so many, and so many bytes, a day and environment. */
 export const MAX_UNASKED_CARVES_PER_DAY = 100
 export const MAX_UNASKED_CARVE_BYTES_PER_DAY = 20 * 1_024 ** 3
@@ -34,6 +42,14 @@ export interface RefreshResult {
   revision: number
   /** Why a newer one was held back, if it was. */
   heldBack: string | null
+}
+
+/** What a watch came to. */
+export interface WatchResult {
+  /** Whether the query is still open here. */
+  open: boolean
+  /** When the acceleration lapses if nothing more happens. */
+  acceleratedUntilMs: number
 }
 
 export class Environment extends DurableObject<Env> {
@@ -91,6 +107,32 @@ export class Environment extends DurableObject<Env> {
   }
 
   /**
+   * An operator who watches this query did something: its targets are accelerated for ten minutes from now, as far as
+   * the environment's share goes.
+   */
+  async watch(number: number): Promise<WatchResult> {
+    const nowMs = Date.now()
+    const query = this.#store.queries().find((query) => query.number === number)
+    const watched = this.#store.watches(nowMs).find((watch) => watch.number === number)
+    const targets = query?.targets ?? watched?.targets
+    if (targets === undefined) return { open: false, acceleratedUntilMs: nowMs }
+    const untilMs = nowMs + ACCELERATED_FOR_MS
+    if (watched === undefined || untilMs - watched.untilMs >= PROLONG_BY_MS) {
+      this.#store.putWatch(number, targets, untilMs)
+      await this.#publications.run(() => this.#publish())
+    }
+    return { open: query !== undefined, acceleratedUntilMs: untilMs }
+  }
+
+  /** How many nodes are accelerated now, and until when. */
+  acceleration(): { nodes: number; untilMs: number | null } {
+    const accelerated = this.#store.head()?.head.accelerated
+    if (accelerated === undefined || accelerated.untilMs <= Date.now()) return { nodes: 0, untilMs: null }
+    const bytes = this.#store.part(accelerated.part)
+    return { nodes: bytes === null ? 0 : NodeSet.fromBytes(bytes).size, untilMs: accelerated.untilMs }
+  }
+
+  /**
    * Notes the start of a carve that may not have been asked for. True when it may go on: the node is a target of a
    * carve query that is open or was lately, or the day's quota has room.
    */
@@ -140,7 +182,8 @@ export class Environment extends DurableObject<Env> {
   }
 
   async #installIfNewer(compiled: CompiledEnvironment, force: boolean): Promise<RefreshResult> {
-    const facts: SnapshotFacts = { revokedCount: compiled.revokedCount, nodeCount: compiled.nodeCount }
+    const { revokedCount, nodeCount, accelerateShare } = compiled
+    const facts: SnapshotFacts = { revokedCount, nodeCount, accelerateShare }
     const installed = this.#store.head()
     if (installed !== null && installed.head.revision >= compiled.revision) {
       return { revision: installed.head.revision, heldBack: null }
@@ -165,27 +208,28 @@ export class Environment extends DurableObject<Env> {
 
   /** Puts the head together anew: the given base or the present one, and the queries with their remaining nodes. */
   async #publish(
-    base?: Omit<EnvironmentHead, 'format' | 'publication' | 'queries'>,
+    base?: Omit<EnvironmentHead, 'format' | 'publication' | 'queries' | 'accelerated'>,
     newFacts?: SnapshotFacts,
   ): Promise<void> {
-    const queries = await this.#headQueries(Date.now())
+    const nowMs = Date.now()
+    const queries = await this.#headQueries(nowMs)
     const present = this.#store.head()
     const facts = newFacts ?? present?.facts
     if (facts === undefined || (base === undefined && present === null)) return
-    if (base === undefined && JSON.stringify(queries) === JSON.stringify(present?.head.queries)) return
-    const head = {
+    const accelerated = await this.#accelerated(facts, nowMs)
+    const moving = JSON.stringify([queries, accelerated])
+    if (base === undefined && moving === JSON.stringify([present?.head.queries, present?.head.accelerated]))
+      return
+    const head: EnvironmentHead = {
       ...(base ?? (present?.head as EnvironmentHead)),
       format: HEAD_FORMAT,
       publication: (present?.head.publication ?? 0) + 1,
       queries,
     }
+    if (accelerated === undefined) delete head.accelerated
+    else head.accelerated = accelerated
     this.#store.putHead(head, facts)
-    const used = [
-      ...head.configurationParts,
-      head.revokedPart,
-      ...queries.map(({ targetPart }) => targetPart),
-    ]
-    const dropped = this.#store.dropUnusedParts(new Set(used.filter((hash) => hash !== null)), Date.now())
+    const dropped = this.#store.dropUnusedParts(new Set(partsOf(head)), nowMs)
     if (dropped.length > 0) this.ctx.waitUntil(this.#deleteCopies(dropped))
     await this.#arm(RECONCILE_EVERY_MS)
     this.ctx.waitUntil(
@@ -194,6 +238,21 @@ export class Environment extends DurableObject<Env> {
         await this.#arm(TRY_AGAIN_AFTER_MS)
       }),
     )
+  }
+
+  /** The nodes that poll fast because of what is watched; undefined where there are none. */
+  async #accelerated(facts: SnapshotFacts, nowMs: number): Promise<HeadAcceleration | undefined> {
+    const watches = this.#store.watches(nowMs)
+    const cap = accelerationCap(facts.nodeCount, facts.accelerateShare ?? DEFAULT_ACCELERATE_SHARE)
+    if (watches.length === 0 || cap === 0) return undefined
+    const nodes = acceleratedNodes(
+      watches.map(({ targets }) => NodeSet.fromBytes(targets)),
+      cap,
+    )
+    const bytes = nodes.toBytes()
+    const part = await partHash(bytes)
+    this.#store.putPart(part, bytes)
+    return { untilMs: Math.max(...watches.map(({ untilMs }) => untilMs)), part }
   }
 
   async #headQueries(nowMs: number): Promise<HeadQuery[]> {
@@ -255,12 +314,7 @@ export class Environment extends DurableObject<Env> {
     const present = this.#store.head()
     if (present === null || present.copied) return
     const { head } = present
-    const hashes = [
-      ...head.configurationParts,
-      head.revokedPart,
-      ...head.queries.map(({ targetPart }) => targetPart),
-    ]
-    for (const { hash, bytes } of this.#store.uncopiedParts(hashes.filter((hash) => hash !== null))) {
+    for (const { hash, bytes } of this.#store.uncopiedParts(partsOf(head))) {
       await this.env.ARCHIVE.put(partKey(this.#environmentId, hash), bytes)
       this.#store.markPartCopied(hash)
     }
@@ -268,11 +322,14 @@ export class Environment extends DurableObject<Env> {
     this.#store.markCopied(head.publication)
   }
 
-  /** Wakes up after `withinMs`, when the next query expires, or when it was to wake up anyway: whichever is first. */
+  /** Wakes up after `withinMs`, when the next query or watch ends, or when it was to wake up anyway: whichever is first. */
   async #arm(withinMs: number): Promise<void> {
     const nowMs = Date.now()
-    const expiries = this.#store.queries().map(({ expiresAtMs }) => Math.max(expiresAtMs, nowMs + 1_000))
-    const due = Math.min(nowMs + withinMs, ...expiries)
+    const ends = [
+      ...this.#store.queries().map(({ expiresAtMs }) => expiresAtMs),
+      ...this.#store.watches(nowMs).map(({ untilMs }) => untilMs),
+    ]
+    const due = Math.min(nowMs + withinMs, ...ends.map((endMs) => Math.max(endMs, nowMs + 1_000)))
     const armed = await this.ctx.storage.getAlarm()
     if (armed === null || armed > due || armed < nowMs) await this.ctx.storage.setAlarm(due)
   }

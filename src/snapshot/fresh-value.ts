@@ -68,6 +68,22 @@ export class FreshValue<T> {
     }
   }
 
+  /**
+   * The value, not older than the time between two refreshes: for held reads, which look again and again. Whoever finds
+   * a refresh due makes it, all others take what is there. Throws only where there is no value at all.
+   */
+  async readNewest(options: FreshOptions<T>): Promise<T> {
+    const present = this.#value
+    if (present === null) return this.read(options)
+    if (options.nowMs - this.#refreshStartedAtMs < REFRESH_EVERY_MS) return present.content
+    try {
+      return await this.#refresh(options, Math.min(WAIT_FOR_NEWER_MS, options.withinMs))
+    } catch (error) {
+      keepTheOldOne(error)
+      return present.content
+    }
+  }
+
   /** Fetches a new value whatever the age of the present one. Throws when that fails. */
   refreshNow(options: FreshOptions<T>): Promise<T> {
     return this.#refresh(options, options.withinMs)

@@ -15,6 +15,12 @@ export interface HeadQuery {
   targetPart: string
 }
 
+/** Nodes that poll fast because an operator watches, until then. Server time decides. */
+export interface HeadAcceleration {
+  untilMs: number
+  part: string
+}
+
 export interface EnvironmentHead {
   format: number
   environmentId: string
@@ -31,6 +37,8 @@ export interface EnvironmentHead {
   /** Part with the ordinals that are revoked, or null where there are none. */
   revokedPart: string | null
   queries: readonly HeadQuery[]
+  /** Absent where nobody watches, and in heads of before there was acceleration. */
+  accelerated?: HeadAcceleration
 }
 
 export interface Directory {
@@ -38,6 +46,17 @@ export interface Directory {
   revision: number
   environments: readonly { id: string; name: string }[]
   secrets: readonly { hash: string; environmentId: string }[]
+}
+
+/** Every part that a head names. */
+export function partsOf(head: EnvironmentHead): string[] {
+  const named = [
+    ...head.configurationParts,
+    head.revokedPart,
+    head.accelerated?.part ?? null,
+    ...head.queries.map(({ targetPart }) => targetPart),
+  ]
+  return named.filter((hash) => hash !== null)
 }
 
 /** The part that holds a node's configuration document. */

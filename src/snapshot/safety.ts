@@ -13,6 +13,8 @@ const SMALL_FLEET = 50
 export interface SnapshotFacts {
   revokedCount: number
   nodeCount: number
+  /** The share of nodes that may be accelerated; absent in what was installed before there was one. */
+  accelerateShare?: number
 }
 
 export type UnsafeReason = { kind: 'mass-revocation'; newlyRevoked: number; nodeCount: number }

@@ -33,6 +33,8 @@ export interface SnapshotRequest {
 
 export interface SnapshotSource {
   head(environmentId: string, request: SnapshotRequest): Promise<EnvironmentHead>
+  /** The head at most half a second old, for reads that are held: one of them fetches it for all. */
+  newestHead(environmentId: string, request: SnapshotRequest): Promise<EnvironmentHead>
   part(environmentId: string, hash: string, request: SnapshotRequest): Promise<Bytes>
   nodeSet(environmentId: string, hash: string, request: SnapshotRequest): Promise<NodeSet>
   directory(request: SnapshotRequest): Promise<Directory>
@@ -49,6 +51,8 @@ export function createSnapshotSource(): SnapshotSource {
   const directory = new FreshValue<Directory>()
   const parts = new PartCache()
   const nodeSets = new Map<string, NodeSet>()
+  /** Sets that a request is fetching, and since when. A request that was cancelled leaves its mark behind. */
+  const setsUnderWay = new Map<string, number>()
 
   function headValue(environmentId: string): FreshValue<EnvironmentHead> {
     let value = heads.get(environmentId)
@@ -59,6 +63,16 @@ export function createSnapshotSource(): SnapshotSource {
       if (heads.size > MAX_HEADS && oldest !== undefined) heads.delete(oldest)
     }
     return value
+  }
+
+  /** A new query makes hundreds of held reads ask for its targets at once: one fetches them, the others look again. */
+  async function fetchedByAnother(hash: string, request: SnapshotRequest): Promise<NodeSet | undefined> {
+    const startedAtMs = setsUnderWay.get(hash)
+    if (startedAtMs === undefined) return undefined
+    while (setsUnderWay.get(hash) === startedAtMs && Date.now() - startedAtMs < OBJECT_WITHIN_MS) {
+      await request.deadline.run(scheduler.wait(LOOK_AGAIN_AFTER_MS))
+    }
+    return nodeSets.get(hash)
   }
 
   async function part(environmentId: string, hash: string, request: SnapshotRequest): Promise<Bytes> {
@@ -77,23 +91,25 @@ export function createSnapshotSource(): SnapshotSource {
       const value = headValue(environmentId)
       const fresh = value.fresh(Date.now())
       if (fresh !== null) return fresh
-      return value.read(
-        freshOptions(
-          request,
-          (present, next) => next.publication >= present.publication,
-          (deadline) => loadHead(environmentId, request, deadline),
-        ),
-      )
+      return value.read(headOptions(environmentId, request))
+    },
+    newestHead(environmentId, request) {
+      return headValue(environmentId).readNewest(headOptions(environmentId, request))
     },
     part,
     async nodeSet(environmentId, hash, request) {
-      const known = nodeSets.get(hash)
+      const known = nodeSets.get(hash) ?? (await fetchedByAnother(hash, request))
       if (known !== undefined) return known
-      const set = NodeSet.fromBytes(await part(environmentId, hash, request))
-      // Decoded sets are as large as their parts; a small count of them bounds what they hold beside the part cache.
-      if (nodeSets.size >= 64) nodeSets.clear()
-      nodeSets.set(hash, set)
-      return set
+      setsUnderWay.set(hash, Date.now())
+      try {
+        const set = NodeSet.fromBytes(await part(environmentId, hash, request))
+        // Decoded sets are as large as their parts; a small count of them bounds what they hold beside the part cache.
+        if (nodeSets.size >= 64) nodeSets.clear()
+        nodeSets.set(hash, set)
+        return set
+      } finally {
+        setsUnderWay.delete(hash)
+      }
     },
     directory(request) {
       return directory.read(directoryOptions(request))
@@ -110,6 +126,14 @@ export function createSnapshotSource(): SnapshotSource {
       }
     },
   }
+}
+
+function headOptions(environmentId: string, request: SnapshotRequest): FreshOptions<EnvironmentHead> {
+  return freshOptions(
+    request,
+    (present, next) => next.publication >= present.publication,
+    (deadline) => loadHead(environmentId, request, deadline),
+  )
 }
 
 function freshOptions<T>(

@@ -56,6 +56,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
     name: fc.constant('default'),
     revision: fc.nat(),
     minimumIssuedAtS: fc.nat(),
+    accelerateShare: fc.double({ min: 0, max: 1, noNaN: true }),
   }),
   configuration: fc.record({ version: fc.nat(), document: objectText.map(({ text }) => text) }),
   queries: fc.uniqueArray(

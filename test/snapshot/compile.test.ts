@@ -6,7 +6,7 @@ import { compileEnvironment, partHash } from '../../src/snapshot/compile.ts'
 
 const DOCUMENT = '{"schedule":{ "größe" :{"query":"SELECT 1","interval":18446744073709551615}}}\n'
 const ROWS: EnvironmentRows = {
-  environment: { id: 'e', name: 'default', revision: 7, minimumIssuedAtS: 5 },
+  environment: { id: 'e', name: 'default', revision: 7, minimumIssuedAtS: 5, accelerateShare: 0.1 },
   configuration: { version: 3, document: DOCUMENT },
   queries: [],
   revokedOrdinals: [],
