@@ -150,8 +150,13 @@ export function envelopeOf(source: LineSource, facts: EventFacts, line: Bytes): 
     configurationVersion: source.configurationVersion,
     index: facts.index,
   }
+  return envelopeOfLine({ header, line: onOneLine(line) })
+}
+
+/** The NDJSON of a line as `linesOf` gave it. */
+export function envelopeOfLine({ header, line }: ArchivedLine): Bytes {
   const head = utf8(JSON.stringify(header).slice(0, -1))
-  return concatBytes([head, SPLICE, onOneLine(line), END])
+  return concatBytes([head, SPLICE, line, END])
 }
 
 /**
@@ -180,11 +185,11 @@ export function* linesOf(ndjson: Bytes): Generator<ArchivedLine> {
   }
 }
 
-/** A header of this format or the one before it, from its text up to the splice. */
+/** A header from its text up to the splice; one of the format before becomes one of this. */
 function headerOf(text: string): LineHeader {
   const header = JSON.parse(`${text}}`) as LineHeader
   if (header.format >= LINE_FORMAT) return header
-  return { ...header, tags: [], pack: null, query: null, configurationVersion: null }
+  return { ...header, format: LINE_FORMAT, tags: [], pack: null, query: null, configurationVersion: null }
 }
 
 function indexOfBytes(bytes: Bytes, wanted: Bytes, from: number, to: number): number {
