@@ -15,6 +15,7 @@ const bytes = customType<{ data: Bytes; driverData: ArrayLike<number> }>({
 export const deployment = sqliteTable('deployment', {
   id: integer('id').primaryKey(),
   revision: integer('revision').notNull(),
+  auditArchived: text('audit_archived').notNull().default(''),
 })
 
 export const environments = sqliteTable('environments', {
@@ -25,6 +26,7 @@ export const environments = sqliteTable('environments', {
   minimumIssuedAtS: integer('minimum_issued_at_s').notNull().default(0),
   nextQueryNumber: integer('next_query_number').notNull().default(1),
   accelerateShare: real('accelerate_share').notNull().default(0.1),
+  retention: text('retention').notNull().default('{}'),
   createdAtMs: integer('created_at').notNull(),
 })
 
@@ -64,6 +66,7 @@ export const queries = sqliteTable('queries', {
   closedAtMs: integer('closed_at'),
   erasedAtMs: integer('erased_at'),
   createdBy: text('created_by').notNull(),
+  logResults: integer('log_results', { mode: 'boolean' }).notNull().default(true),
 })
 
 export const queryTargets = sqliteTable(

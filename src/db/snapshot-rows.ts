@@ -9,6 +9,8 @@ export interface EnvironmentRows {
     revision: number
     minimumIssuedAtS: number
     accelerateShare: number
+    /** JSON: days by type (logs/retention.ts). */
+    retention: string
   }
   configuration: { version: number; document: string }
   queries: {
@@ -18,6 +20,8 @@ export interface EnvironmentRows {
     sql: string
     shards: number
     expiresAtMs: number
+    /** 0 where its results are not to become log lines. */
+    logResults: number
     chunks: { chunk: number; bits: Bytes }[]
   }[]
   revokedOrdinals: number[]
@@ -32,10 +36,11 @@ export interface DirectoryRows {
 }
 
 const ENVIRONMENT = `SELECT id, name, revision, minimum_issued_at_s AS minimumIssuedAtS,
-  accelerate_share AS accelerateShare FROM environments WHERE id = ?1`
+  accelerate_share AS accelerateShare, retention FROM environments WHERE id = ?1`
 const CONFIGURATION = `SELECT version, document FROM configurations WHERE environment_id = ?1
   ORDER BY version DESC LIMIT 1`
-const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs FROM queries
+const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
+  log_results AS logResults FROM queries
   WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL ORDER BY number`
 const OPEN_TARGETS = `SELECT number, chunk, bits FROM query_targets WHERE environment_id = ?1 AND number IN
   (SELECT number FROM queries WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL)`

@@ -7,10 +7,11 @@ import type { NodeFacts } from '../db/node-facts.ts'
 import { archiveBody } from './archive-body.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { openDelivery, type Delivery } from './delivery.ts'
+import { environmentFactsOf } from './environment-facts.ts'
 import { inboxKey, metadataOf } from './inbox.ts'
-import { bodyName, decodeMessage, type LogMessage } from './message.ts'
+import { bodyName, decodeMessage, type LogMessage, type LogOrigin } from './message.ts'
 import { nodeFactsOf } from './node-facts.ts'
-import { NOTHING_KNOWN, type SourceFacts } from './source-facts.ts'
+import type { EnvironmentFacts, SourceFacts } from './source-facts.ts'
 import { BodyGone } from './stored-body.ts'
 
 /** R2 is asked for this many bodies at once: six connections may wait for headers (Workers limits). */
@@ -63,6 +64,7 @@ class ConsumerRun {
   readonly #writer: ArchiveWriter
   /** Of the nodes that were asked for; null where nothing is to be had. */
   readonly #nodes = new Map<string, NodeFacts | null>()
+  readonly #environments = new Map<string, EnvironmentFacts>()
   #taken: { work: Work; delivery: Delivery }[] = []
 
   constructor(env: Env) {
@@ -116,19 +118,23 @@ class ConsumerRun {
     }
   }
 
-  #factsOf(nodeId: string): SourceFacts {
+  /** What is known of a body's sender: asked for once in a batch, whatever comes of it. */
+  async #factsOf({ environmentId, nodeId }: LogOrigin): Promise<SourceFacts> {
+    await this.learnNodes([nodeId])
+    const environment =
+      this.#environments.get(environmentId) ?? (await environmentFactsOf(this.#env, environmentId))
+    this.#environments.set(environmentId, environment)
     const node = this.#nodes.get(nodeId)
-    return { ...NOTHING_KNOWN, hostname: node?.hostname ?? null, tags: node?.tags ?? [] }
+    return { ...environment, hostname: node?.hostname ?? null, tags: node?.tags ?? [] }
   }
 
   async #archive(work: Work, delivery: Delivery): Promise<void> {
-    const { nodeId } = delivery.origin
-    await this.learnNodes([nodeId])
+    const facts = await this.#factsOf(delivery.origin)
     await attempt(
       work,
       async () => {
         try {
-          await archiveBody(this.#env, delivery, this.#factsOf(nodeId), this.#writer)
+          await archiveBody(this.#env, delivery, facts, this.#writer)
         } catch (error) {
           if (!(error instanceof BodyGone)) throw error
         }

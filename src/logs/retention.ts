@@ -1,6 +1,6 @@
 /** How long lines are kept, by environment and type. Pure. R2's lifecycle rules work by prefix, so days come in classes. */
 
-import type { LineType } from './line.ts'
+import { LINE_TYPES, type LineType } from './line.ts'
 
 /** The classes that there are: `npm run deploy` makes a lifecycle rule for the prefix of each (cli/deploy/lifecycle). */
 export const RETENTION_CLASSES = [7, 30, 90, 180, 365, 730] as const
@@ -20,4 +20,14 @@ export type Retention = Readonly<Partial<Record<LineType, RetentionDays>>>
 export function retentionDaysOf(retention: Retention, type: LineType): RetentionDays {
   const days = retention[type]
   return days !== undefined && RETENTION_CLASSES.includes(days) ? days : DEFAULT_RETENTION_DAYS
+}
+
+/** Reads an environment's choices as D1 has them. What is no type or class of ours is left out. */
+export function readRetention(text: string): Retention {
+  const stored = JSON.parse(text) as Record<string, unknown>
+  const known = LINE_TYPES.flatMap((type) => {
+    const days = RETENTION_CLASSES.find((days) => days === stored[type])
+    return days === undefined ? [] : [[type, days] as const]
+  })
+  return Object.fromEntries(known)
 }

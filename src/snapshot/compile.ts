@@ -1,8 +1,10 @@
 /** Turns what D1 holds of an environment into parts and the base of a head. Pure but for hashing. */
 
+import { nameTableBytes } from '../config/name-table.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
 import type { EnvironmentRows } from '../db/snapshot-rows.ts'
+import { readRetention, type Retention } from '../logs/retention.ts'
 
 /** A query as the environment's object keeps it: answer shards ask for it by number. */
 export interface QueryDefinition {
@@ -12,6 +14,8 @@ export interface QueryDefinition {
   sql: string
   shards: number
   expiresAtMs: number
+  /** 0: its results do not become log lines. Absent where a Worker of before there was a choice compiled it: they do. */
+  logResults?: number
   /** A NodeSet's bytes. */
   targets: Bytes
 }
@@ -23,6 +27,8 @@ export interface CompiledEnvironment {
   minimumIssuedAtS: number
   configurationVersion: number
   configurationParts: string[]
+  namesPart: string
+  retention: Retention
   revokedPart: string | null
   revokedCount: number
   /** Ordinals ever given out. */
@@ -51,6 +57,7 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
   // The operator's document is served as it was written; a document for each splay bucket joins it here once
   // intervals are managed by the server.
   const configurationParts = [await keep(utf8(rows.configuration.document))]
+  const namesPart = await keep(nameTableBytes([rows.configuration.document]))
   const revoked = NodeSet.of(rows.revokedOrdinals)
   const revokedPart = rows.revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
   const queries = rows.queries.map(({ chunks, ...query }) => ({
@@ -64,6 +71,8 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     minimumIssuedAtS: rows.environment.minimumIssuedAtS,
     configurationVersion: rows.configuration.version,
     configurationParts,
+    namesPart,
+    retention: readRetention(rows.environment.retention),
     revokedPart,
     revokedCount: rows.revokedOrdinals.length,
     nodeCount: rows.nodeCount,

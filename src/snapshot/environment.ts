@@ -185,7 +185,7 @@ export class Environment extends DurableObject<Env> {
     const { revokedCount, nodeCount, accelerateShare } = compiled
     const facts: SnapshotFacts = { revokedCount, nodeCount, accelerateShare }
     const installed = this.#store.head()
-    if (installed !== null && installed.head.revision >= compiled.revision) {
+    if (installed !== null && this.#isOutdated(compiled.revision, installed.head)) {
       return { revision: installed.head.revision, heldBack: null }
     }
     const verdict = mayPublish(installed?.facts ?? null, facts)
@@ -197,13 +197,22 @@ export class Environment extends DurableObject<Env> {
     return { revision: compiled.revision, heldBack: null }
   }
 
+  /**
+   * Whether a compilation has nothing to add. Heads of Workers before this one have no names, or such a Worker let
+   * their part go: then the same revision is installed again.
+   */
+  #isOutdated(revision: number, { revision: installed, namesPart }: EnvironmentHead): boolean {
+    const hasNames = namesPart !== undefined && this.#store.part(namesPart) !== null
+    return hasNames ? installed >= revision : installed > revision
+  }
+
   async #install(compiled: CompiledEnvironment, facts: SnapshotFacts): Promise<void> {
     for (const [hash, bytes] of compiled.parts) this.#store.putPart(hash, bytes)
     this.#store.replaceQueries(compiled.queries)
     const { environmentId, name, revision, minimumIssuedAtS, configurationVersion } = compiled
-    const { configurationParts, revokedPart } = compiled
+    const { configurationParts, namesPart, retention, revokedPart } = compiled
     const base = { environmentId, name, revision, minimumIssuedAtS, configurationVersion, configurationParts }
-    await this.#publish({ ...base, revokedPart }, facts)
+    await this.#publish({ ...base, namesPart, retention, revokedPart }, facts)
   }
 
   /** Puts the head together anew: the given base or the present one, and the queries with their remaining nodes. */

@@ -3,6 +3,8 @@
  * named by the hash of their bytes (design 1). Types and pure reading only.
  */
 
+import type { Retention } from '../logs/retention.ts'
+
 /** Readers accept this format and the one before it (design 4). */
 export const HEAD_FORMAT = 1
 
@@ -34,6 +36,10 @@ export interface EnvironmentHead {
   configurationVersion: number
   /** Parts with the configuration document: one for all nodes, or one for each splay bucket. */
   configurationParts: readonly string[]
+  /** Part with what the names in log lines stand for (config/name-table.ts). Absent in heads of before there was one. */
+  namesPart?: string
+  /** For how long new log lines are kept. Absent in heads of before there was a choice: the default. */
+  retention?: Retention
   /** Part with the ordinals that are revoked, or null where there are none. */
   revokedPart: string | null
   queries: readonly HeadQuery[]
@@ -53,6 +59,7 @@ export function partsOf(head: EnvironmentHead): string[] {
   const named = [
     ...head.configurationParts,
     head.revokedPart,
+    head.namesPart ?? null,
     head.accelerated?.part ?? null,
     ...head.queries.map(({ targetPart }) => targetPart),
   ]

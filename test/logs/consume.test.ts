@@ -8,6 +8,7 @@ import { inboxKey, metadataOf } from '../../src/logs/inbox.ts'
 import { encodeMessage, type LogMessage, type LogOrigin } from '../../src/logs/message.ts'
 import { sweepInbox } from '../../src/logs/sweep.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
+import { created, enrollHost, makeEnvironment } from '../support/operator.ts'
 import { idsOf, logBody, originAt, quarantineOf, readNodeLogs, type LogList } from './support.ts'
 
 const MIB = 1_024 * 1_024
@@ -136,6 +137,55 @@ describe('archive objects', () => {
       'type=snapshot/date=2026-01-02/hour=03',
     ])
     expect(await server.env.ARCHIVE.head(key)).toBeNull()
+  })
+})
+
+describe('what lines say beside the agent', () => {
+  it('host name and tags of the node, pack and query by the configuration, the kept time by the class', async () => {
+    const { id, secret } = await makeEnvironment(server, 'described')
+    const nodeKey = await enrollHost(server, 'described-1', { secret })
+    const { nodeId } = idsOf(nodeKey)
+    const query = { query: 'SELECT 1', interval: 60 }
+    const packs = { a_b: { queries: { c_d: query } } }
+    created(
+      await server.operator('PUT', `/environments/${id}/configuration`, { schedule: { s: query }, packs }),
+      200,
+    )
+    const tagged =
+      "INSERT INTO node_tags (environment_id, node_id, tag) VALUES (?1, ?2, 'web'), (?1, ?2, 'prod')"
+    await server.env.DB.prepare(tagged).bind(id, nodeId).run()
+    const origin = originAt(id, nodeId, Date.now())
+    const names = ['s', 'pack_a_b_c_d', 'unknown']
+    await deliver([
+      bodyMessage(
+        origin,
+        nodeKey,
+        names.map((name) => `{"name":"${name}"}`),
+      ),
+    ])
+    const { items } = (await readNodeLogs(server, nodeKey)).json<LogList>()
+    const same = {
+      hostname: 'described-1',
+      platform: 'linux',
+      tags: ['prod', 'web'],
+      configurationVersion: 2,
+    }
+    expect(items.toReversed()).toMatchObject([
+      { name: 's', pack: null, query: 's', ...same },
+      { name: 'pack_a_b_c_d', pack: 'a_b', query: 'c_d', ...same },
+      { name: 'unknown', pack: null, query: null, ...same },
+    ])
+  })
+
+  it('without a snapshot nothing is known, and lines go all the same', async () => {
+    const { nodeKey, origin } = await newNode()
+    const away = () => {
+      throw new Error('injected: away')
+    }
+    const elsewhere = { ...origin, environmentId: '0f000000-0000-4000-8000-00000000000f' }
+    const env = { ...server.env, ENVIRONMENT: { getByName: away } } as unknown as Env
+    expect((await deliver([bodyMessage(elsewhere, nodeKey, ['{"name":"s"}'])], { env })).acked).toEqual([0])
+    expect(await archiveKeys(elsewhere.environmentId)).toHaveLength(1)
   })
 })
 

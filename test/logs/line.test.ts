@@ -94,7 +94,6 @@ describe('envelopes', () => {
     )
     const [line] = [...linesOf(before)]
     expect(line?.header).toMatchObject({
-      format: 1,
       nodeId: NODE,
       tags: [],
       pack: null,

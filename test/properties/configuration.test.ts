@@ -57,6 +57,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
     revision: fc.nat(),
     minimumIssuedAtS: fc.nat(),
     accelerateShare: fc.double({ min: 0, max: 1, noNaN: true }),
+    retention: fc.constantFrom('{}', '{"status":7}'),
   }),
   configuration: fc.record({ version: fc.nat(), document: objectText.map(({ text }) => text) }),
   queries: fc.uniqueArray(
@@ -67,6 +68,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
       sql: fc.string(),
       shards: fc.integer({ min: 1, max: 128 }),
       expiresAtMs: fc.nat(),
+      logResults: fc.constantFrom(0, 1),
       chunks: ordinals.map((targets) => NodeSet.of(targets).chunks()),
     }),
     { maxLength: 3, selector: ({ number }) => number },

@@ -6,7 +6,14 @@ import { compileEnvironment, partHash } from '../../src/snapshot/compile.ts'
 
 const DOCUMENT = '{"schedule":{ "größe" :{"query":"SELECT 1","interval":18446744073709551615}}}\n'
 const ROWS: EnvironmentRows = {
-  environment: { id: 'e', name: 'default', revision: 7, minimumIssuedAtS: 5, accelerateShare: 0.1 },
+  environment: {
+    id: 'e',
+    name: 'default',
+    revision: 7,
+    minimumIssuedAtS: 5,
+    accelerateShare: 0.1,
+    retention: '{}',
+  },
   configuration: { version: 3, document: DOCUMENT },
   queries: [],
   revokedOrdinals: [],
@@ -22,6 +29,7 @@ function queryRow(number: number, ordinals: readonly number[]): EnvironmentRows[
     sql: `SELECT ${number}`,
     shards: 4,
     expiresAtMs: 10,
+    logResults: 1,
     chunks,
   }
 }
@@ -41,6 +49,17 @@ describe('compileEnvironment', () => {
   it('serves the configuration as it was written, byte for byte (R7)', async () => {
     const { configurationParts, parts } = await compileEnvironment(ROWS)
     expect(configurationParts.map((hash) => textOf(parts.get(hash) ?? utf8('')))).toEqual([DOCUMENT])
+  })
+
+  it('says in a part of its own what the names in log lines stand for', async () => {
+    const { namesPart, parts } = await compileEnvironment(ROWS)
+    expect(textOf(parts.get(namesPart) ?? utf8(''))).toBe('{"format":1,"names":[["größe",[null,"größe"]]]}')
+  })
+
+  it('says for how long log lines are kept: classes alone, for types that there are', async () => {
+    const retention = JSON.stringify({ status: 7, result: 8, lines: 30, audit: 730 })
+    const rows = { ...ROWS, environment: { ...ROWS.environment, retention } }
+    expect((await compileEnvironment(rows)).retention).toEqual({ status: 7, audit: 730 })
   })
 
   it('names parts by their bytes: the same twice, another for another document', async () => {
@@ -74,9 +93,19 @@ describe('compileEnvironment', () => {
         sql: 'SELECT 1',
         shards: 4,
         expiresAtMs: 10,
+        logResults: 1,
         targets: [1, 70_000],
       },
-      { number: 2, id: 'q2', kind: 'carve', sql: 'SELECT 2', shards: 4, expiresAtMs: 10, targets: [] },
+      {
+        number: 2,
+        id: 'q2',
+        kind: 'carve',
+        sql: 'SELECT 2',
+        shards: 4,
+        expiresAtMs: 10,
+        logResults: 1,
+        targets: [],
+      },
     ])
   })
 })

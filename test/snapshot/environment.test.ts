@@ -73,6 +73,19 @@ describe('a snapshot', () => {
     expect(await environment().part('unknown')).toBeNull()
   })
 
+  it('says what the names in log lines stand for; a head of before there were names is made anew', async () => {
+    const names = async () => textOf((await environment().part((await headOf()).namesPart ?? '')) ?? utf8(''))
+    expect(await names()).toBe('{"format":1,"names":[["uptime",[null,"uptime"]]]}')
+    const storage = await server.worker.getDurableObjectStorage('ENVIRONMENT', { name: environmentId })
+    await storage.exec("UPDATE head SET json = json_remove(json, '$.namesPart', '$.retention')")
+    expect((await headOf()).namesPart).toBeUndefined()
+    const { revision } = await headOf()
+    // What its alarm does, every five minutes.
+    await environment().refresh(revision, true)
+    expect(await headOf()).toMatchObject({ revision, retention: {} })
+    expect(await names()).toBe('{"format":1,"names":[["uptime",[null,"uptime"]]]}')
+  })
+
   it('is published for a higher revision only', async () => {
     const before = await headOf()
     for (const revision of [0, 1, before.revision]) {
