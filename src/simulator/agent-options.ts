@@ -1,4 +1,4 @@
-import type { CarveRecord } from './carve.ts'
+import type { CarveRecord, ReadCarvedFile } from './carve.ts'
 import type { Counters } from './counters.ts'
 import type { QueryAnswer } from './distributed.ts'
 import type { EndpointName, Endpoints } from './endpoints.ts'
@@ -7,7 +7,7 @@ import type { LineKind, LogBatch, LogLine } from './log-buffer.ts'
 import type { RememberedResult } from './result-lines.ts'
 import type { Flags } from './settings.ts'
 import type { CreateEngine } from './sql-engine.ts'
-import type { Transport } from './transport.ts'
+import type { Sender } from './transport.ts'
 
 /** How to make a simulated agent. Only `url` and `enrollSecret` are required. */
 export interface AgentOptions {
@@ -35,7 +35,7 @@ export interface AgentOptions {
   /** What an earlier life exported: the agent goes on with the same identity, key and waiting lines. */
   readonly state?: AgentState
   /** Shared by many agents instead of one of its own; the caller closes it. */
-  readonly transport?: Transport
+  readonly transport?: Sender
   /** Reuse connections; osqueryd does not. Default false. */
   readonly keepAlive?: boolean
   /** Default 16,000, as in osqueryd. */
@@ -66,6 +66,10 @@ export interface AgentOptions {
   readonly firstRun?: 'at-once' | 'after-interval'
   /** How often `run` looks for scheduled carves; osqueryd: each whole minute. Default 60,000. */
   readonly carveCheckIntervalMs?: number
+  /** What the carver finds under a path; default: the real file there. Undefined: no such file. */
+  readonly readFile?: ReadCarvedFile
+  /** Of the simulated process. Default: a random one. */
+  readonly pid?: number
 }
 
 /** What survives a restart, as osqueryd's database would keep it. Plain JSON. */
@@ -85,11 +89,20 @@ export interface AgentState {
   readonly carves: readonly CarveRecord[]
 }
 
+/** Why a call failed: no reply, one that is no success, `node_invalid`, or one that would crash osqueryd. */
+export type CallFailureCause = 'no-reply' | 'refused' | 'node-invalid' | 'crash'
+
 /** Something that happened to an agent. */
 export type AgentEvent =
   | { readonly kind: 'enrolled' }
   | { readonly kind: 'config'; readonly queries: number; readonly isChanged: boolean }
-  | { readonly kind: 'call-failed'; readonly endpoint: EndpointName; readonly reason: string }
+  | {
+      readonly kind: 'call-failed'
+      readonly endpoint: EndpointName
+      readonly reason: string
+      readonly cause: CallFailureCause
+    }
+  | { readonly kind: 'lines-purged'; readonly lines: number }
   | { readonly kind: 'lines-acknowledged'; readonly lineKind: LineKind; readonly lines: number }
   | { readonly kind: 'scheduled-query-failed'; readonly name: string; readonly message: string }
   | { readonly kind: 'query-started'; readonly id: string; readonly sql: string }

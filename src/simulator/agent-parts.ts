@@ -19,13 +19,14 @@ import { LogBuffer } from './log-buffer.ts'
 import { LogSender } from './log-sender.ts'
 import { Scheduler } from './scheduler.ts'
 import { Session } from './session.ts'
-import { DEFAULT_FLAGS, numberFlag } from './settings.ts'
+import { DEFAULT_FLAGS, booleanFlag, numberFlag } from './settings.ts'
 import type { CreateEngine, SqlAnswerer } from './sql-engine.ts'
 import { SqlEngine } from './sql-engine.ts'
 import type { ResultRow, TableContext } from './sql-types.ts'
 import type { Severity } from './status-lines.ts'
 import { statusLine } from './status-lines.ts'
-import { hostDetails, PLATFORM_TABLES } from './tables.ts'
+import { hostDetails, tablesOf } from './tables.ts'
+import type { Sender } from './transport.ts'
 import { Transport } from './transport.ts'
 
 const DEFAULT_VERSION = '5.23.1'
@@ -37,7 +38,7 @@ export interface AgentParts {
   readonly version: string
   readonly dialect: Dialect
   readonly counters: Counters
-  readonly transport: Transport
+  readonly transport: Sender
   readonly session: Session
   readonly configuration: Configuration
   readonly engine: SqlAnswerer
@@ -69,7 +70,7 @@ export function createParts(options: AgentOptions): AgentParts {
   const startedAtMs = now()
   const counters = options.counters ?? newCounters()
   const transport = options.transport ?? newTransport(options)
-  const configuration = new Configuration({ ...DEFAULT_FLAGS, ...options.flags })
+  const configuration = new Configuration({ ...DEFAULT_FLAGS, ...options.flags }, dialect)
   const buffer = new LogBuffer(state.lines)
   const flags = () => configuration.flags
   const onEvent = (event: AgentEvent) => options.onEvent?.(event)
@@ -88,7 +89,7 @@ export function createParts(options: AgentOptions): AgentParts {
     carveRows: () => carver.rowsFor(sql),
   })
   const createEngine: CreateEngine = options.createEngine ?? ((...parts) => new SqlEngine(...parts))
-  const engine = createEngine(PLATFORM_TABLES[identity.host.platform], tableContext, (paths) =>
+  const engine = createEngine(tablesOf(identity.host.platform, dialect), tableContext, (paths) =>
     carver.ask(paths),
   )
   const runSql = (sql: string) => {
@@ -102,7 +103,7 @@ export function createParts(options: AgentOptions): AgentParts {
   })
   const bufferLine = (line: LogLine) => {
     counters.lines.produced += 1
-    counters.lines.dropped += buffer.add(line)
+    buffer.add(line, Math.floor(now() / 1000))
   }
   const logStatus = (severity: Severity, filename: string, line: number, message: string) => {
     const decorations = decorators.current(flags())
@@ -117,8 +118,8 @@ export function createParts(options: AgentOptions): AgentParts {
     endpoints: options.endpoints ?? endpointsFor('canonical'),
     version,
     authorizationHeader: options.authorizationHeader ?? dialect.hasAuthorizationHeader,
-    carveAttempts: dialect.carveAttempts,
-    nodeKey: state.nodeKey,
+    dialect,
+    nodeKey: booleanFlag(flags(), 'enroll_always') ? '' : state.nodeKey,
     transport,
     counters,
     flags,
@@ -153,11 +154,13 @@ export function createParts(options: AgentOptions): AgentParts {
     hasBackoff: dialect.hasLogBackoff,
     onEvent,
     onBatch: (stage, batch) => options.onBatch?.(stage, batch),
+    onPurged: (lines) => onEvent({ kind: 'lines-purged', lines }),
     onOversized: () => logStatus(1, 'tls_logger.cpp', 140, 'Line exceeds TLS logger max'),
   })
   const distributed = new DistributedRunner({
     session,
     counters,
+    flags,
     runSql,
     now,
     queue: state.queue,
@@ -173,6 +176,9 @@ export function createParts(options: AgentOptions): AgentParts {
     counters,
     now,
     blockBytes: () => numberFlag(flags(), 'carver_block_size'),
+    isCompressed: () => booleanFlag(flags(), 'carver_compression'),
+    readFile: options.readFile,
+    lastQueryId: () => distributed.lastId,
     carves: state.carves,
     dialect,
     onEvent,

@@ -13,6 +13,8 @@ export function describeEvent(event: AgentEvent): string {
       return `${event.endpoint} failed: ${event.reason}`
     case 'lines-acknowledged':
       return `sent ${event.lines} ${event.lineKind} lines`
+    case 'lines-purged':
+      return `threw away ${event.lines} old lines: too many wait`
     case 'scheduled-query-failed':
       return `scheduled query ${event.name}: ${event.message}`
     case 'query-started':

@@ -34,7 +34,7 @@ export function createIdentity(options: AgentOptions, state: AgentState): Identi
   return {
     host,
     instanceId: state.instanceId,
-    pid: randomInt(1_000, 32_768),
+    pid: options.pid ?? randomInt(1_000, 32_768),
     hostIdentifier: identifierOf(options, host, state.instanceId),
   }
 }

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Result } from '../lib/result.ts'
 import { fail, ok } from '../lib/result.ts'
 import type { AgentEvent } from './agent-options.ts'
-import type { CarveRecord } from './carve.ts'
+import type { ArchiveOptions, CarveRecord, ReadCarvedFile } from './carve.ts'
 import { blockAt, blockCount, packArchive, sha256Hex } from './carve.ts'
 import type { Counters } from './counters.ts'
 import type { Dialect } from './dialect.ts'
@@ -16,6 +16,10 @@ export interface CarverOptions {
   readonly counters: Counters
   readonly now: () => number
   readonly blockBytes: () => number
+  readonly isCompressed: () => boolean
+  readonly readFile: ReadCarvedFile | undefined
+  /** Id of the distributed query that ran last: what old releases call the request of a carve. */
+  readonly lastQueryId: () => string
   readonly carves: readonly CarveRecord[]
   readonly dialect: Dialect
   readonly onEvent: (event: AgentEvent) => void
@@ -73,7 +77,8 @@ export class Carver {
 
   async #upload(record: CarveRecord): Promise<void> {
     record.status = 'PENDING'
-    const archive = await archiveOf(record)
+    const { dialect, isCompressed, readFile } = this.#options
+    const archive = await archiveOf(record, { dialect, isCompressed: isCompressed(), readFile })
     const sent = archive.ok ? await this.#post(record, archive.value) : archive
     if (sent.ok) record.status = 'SUCCESS'
     else {
@@ -117,7 +122,7 @@ export class Carver {
   #newRecord(paths: readonly string[]): CarveRecord {
     return {
       guid: randomUUID(),
-      requestId: randomUUID(),
+      requestId: this.#options.dialect.hasCarveRequestIds ? randomUUID() : this.#options.lastQueryId(),
       paths,
       timeSeconds: Math.floor(this.#options.now() / 1000),
       status: 'SCHEDULED',
@@ -128,9 +133,9 @@ export class Carver {
   }
 }
 
-async function archiveOf(record: CarveRecord): Promise<Result<Buffer, string>> {
+async function archiveOf(record: CarveRecord, options: ArchiveOptions): Promise<Result<Buffer, string>> {
   try {
-    const archive = await packArchive(record.guid, record.paths)
+    const archive = await packArchive(record.guid, record.paths, options)
     record.sha256 = sha256Hex(archive)
     record.sizeBytes = archive.byteLength
     return ok(archive)

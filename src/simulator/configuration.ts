@@ -1,15 +1,12 @@
 /** The configuration that an agent holds, and how it takes on a new one (specification 3.1). */
 import { createHash } from 'node:crypto'
+import type { Dialect } from './dialect.ts'
 import type { Json, JsonObject } from './json.ts'
 import { isJsonObject } from './json.ts'
 import type { ScheduledQuery, ScheduleSubject } from './schedule.ts'
 import { readSchedule } from './schedule.ts'
 import type { Flags } from './settings.ts'
 import { applyOptions } from './settings.ts'
-
-/** osqueryd's limits, 4.3.0 to 5.23.1. */
-const MAX_DOCUMENT_BYTES = 1024 * 1024
-const MAX_DOCUMENT_DEPTH = 32
 
 /** What taking on a document led to. */
 export interface Applied {
@@ -26,8 +23,11 @@ export class Configuration {
   /** SHA-1 of the compact text, "" before the first document. */
   textHash = ''
 
-  constructor(flags: Flags) {
+  readonly #dialect: Pick<Dialect, 'maxConfigBytes' | 'maxConfigDepth'>
+
+  constructor(flags: Flags, dialect: Pick<Dialect, 'maxConfigBytes' | 'maxConfigDepth'>) {
     this.flags = flags
+    this.#dialect = dialect
   }
 
   /** `osquery_info.config_hash`: the SHA-1 over the hashes of all sources, of which there is one. */
@@ -43,9 +43,9 @@ export class Configuration {
     this.textHash = hash
     this.schedule = []
     this.document = {}
-    if (Buffer.byteLength(text) > MAX_DOCUMENT_BYTES)
+    if (Buffer.byteLength(text) > this.#dialect.maxConfigBytes)
       return { isChanged: true, problems: ['Configuration is larger than 1 MiB'] }
-    if (depthOf(document) > MAX_DOCUMENT_DEPTH)
+    if (depthOf(document) > this.#dialect.maxConfigDepth)
       return { isChanged: true, problems: ['Configuration is nested too deeply'] }
     this.document = document
     // The schedule is built before the options of the same document apply.

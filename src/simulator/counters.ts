@@ -10,8 +10,23 @@ export interface CallCounters {
 /** Everything that an agent counts, as plain data. */
 export interface Counters {
   readonly calls: Record<EndpointName, CallCounters>
-  readonly lines: { produced: number; sent: number; acknowledged: number; dropped: number }
-  readonly queries: { accepted: number; skipped: number; answered: number; acknowledged: number }
+  readonly lines: {
+    produced: number
+    sent: number
+    acknowledged: number
+    /** Gone without having been taken: too long, or lost to a failure that looked like a success. */
+    dropped: number
+    /** Gone because the buffer was full (`buffered_log_max`). */
+    purged: number
+  }
+  readonly queries: {
+    accepted: number
+    skipped: number
+    answered: number
+    acknowledged: number
+    /** Answers that were forgotten after a failure that looked like a success. */
+    lost: number
+  }
   readonly carves: { scheduled: number; succeeded: number; failed: number }
   /** Replies `node_invalid`. */
   nodeInvalid: number
@@ -19,6 +34,8 @@ export interface Counters {
   crashes: number
   /** Replies of status 400 and more whose body is a success for osqueryd: it forgets what it sent. */
   falseSuccesses: number
+  /** Replies of a distributed read that broke off in the middle: what came after is lost. */
+  brokenReads: number
   /** Configurations that took a whole schedule away. */
   wipedSchedules: number
   timeouts: number
@@ -42,12 +59,13 @@ export function newCounters(): Counters {
       carveStart: call(),
       carveBlock: call(),
     },
-    lines: { produced: 0, sent: 0, acknowledged: 0, dropped: 0 },
-    queries: { accepted: 0, skipped: 0, answered: 0, acknowledged: 0 },
+    lines: { produced: 0, sent: 0, acknowledged: 0, dropped: 0, purged: 0 },
+    queries: { accepted: 0, skipped: 0, answered: 0, acknowledged: 0, lost: 0 },
     carves: { scheduled: 0, succeeded: 0, failed: 0 },
     nodeInvalid: 0,
     crashes: 0,
     falseSuccesses: 0,
+    brokenReads: 0,
     wipedSchedules: 0,
     timeouts: 0,
     brokenConnections: 0,

@@ -6,6 +6,23 @@ import { compareVersions } from './sql-functions.ts'
 export interface Dialect {
   /** JSON text of a body. Before 3.2.0 every scalar is a string, and an empty array or object is `""`. */
   readonly stringify: (value: unknown) => string
+  /** Before 3.2.0 a reply's `node_invalid` may be a text. */
+  readonly readsTexts: boolean
+  /** `accelerate` must be an integer since 3.2.3, and a text in 3.2.0 to 3.2.2; before, it may be either. */
+  readonly acceleratesBy: 'integer' | 'text' | 'either'
+  /** The flag with the number of enroll tries: its own since 3.4.0. */
+  readonly enrollAttemptsFlag: 'tls_enroll_max_attempts' | 'config_tls_max_attempts'
+  /** One enroll at a time since 4.8.0; before, each thread enrolled by itself. */
+  readonly enrollsOnce: boolean
+  /** 0 tries mean no end, and waits have an upper limit, since 4.9.0. */
+  readonly hasEndlessEnroll: boolean
+  /** Largest configuration: 1 MiB since 4.3.0, with 32 levels at most. */
+  readonly maxConfigBytes: number
+  readonly maxConfigDepth: number
+  /** Replies may be compressed since 5.21.0, if a flag says so. */
+  readonly hasGzipReplies: boolean
+  /** A first differential result without rows is a line of its own since 5.8.0. */
+  readonly logsEmptyFirstRun: boolean
   /** Result lines say `numerics` since 4.1.1. */
   readonly hasNumerics: boolean
   /** Distributed writes have `messages` since 4.4.0. */
@@ -24,6 +41,11 @@ export interface Dialect {
   /** Tries per carve request: since 5.22.0 three, and then the carve fails. Before, a failed block is left out. */
   readonly carveAttempts: number
   readonly stopsAtFailedBlock: boolean
+  /** Each carve has a request id of its own, shown in `carves`, since 4.7.0. Before: that of the query that ran last. */
+  readonly hasCarveRequestIds: boolean
+  /** Archives hold full paths since 5.5.0, base names before; and times since 5.23.0. */
+  readonly keepsCarvePaths: boolean
+  readonly keepsCarveTimes: boolean
   /** `Authorization: NodeKey` since 5.23.0. */
   readonly hasAuthorizationHeader: boolean
 }
@@ -33,6 +55,15 @@ export function dialectOf(version: string): Dialect {
   const since = (release: string) => compareVersions(version, release) >= 0
   return {
     stringify: since('3.2.0') ? JSON.stringify : (value) => JSON.stringify(textual(value as Json)),
+    readsTexts: !since('3.2.0'),
+    acceleratesBy: since('3.2.3') ? 'integer' : since('3.2.0') ? 'text' : 'either',
+    enrollAttemptsFlag: since('3.4.0') ? 'tls_enroll_max_attempts' : 'config_tls_max_attempts',
+    enrollsOnce: since('4.8.0'),
+    hasEndlessEnroll: since('4.9.0'),
+    maxConfigBytes: since('4.3.0') ? 1024 * 1024 : Infinity,
+    maxConfigDepth: since('4.3.0') ? 32 : Infinity,
+    hasGzipReplies: since('5.21.0'),
+    logsEmptyFirstRun: since('5.8.0'),
     hasNumerics: since('4.1.1'),
     hasMessages: since('4.4.0'),
     hasDenylist: since('5.5.0'),
@@ -43,6 +74,9 @@ export function dialectOf(version: string): Dialect {
     keepsUtf8: since('5.22.0'),
     carveAttempts: since('5.22.0') ? 3 : 1,
     stopsAtFailedBlock: since('5.22.0'),
+    hasCarveRequestIds: since('4.7.0'),
+    keepsCarvePaths: since('5.5.0'),
+    keepsCarveTimes: since('5.23.0'),
     hasAuthorizationHeader: since('5.23.0'),
   }
 }

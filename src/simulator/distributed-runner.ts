@@ -8,6 +8,8 @@ import type { QueryAnswer } from './distributed.ts'
 import { acceptWork, answerQuery, writePayload } from './distributed.ts'
 import type { JsonObject } from './json.ts'
 import type { Session } from './session.ts'
+import type { Flags } from './settings.ts'
+import { numberFlag } from './settings.ts'
 import type { ResultRow } from './sql-types.ts'
 
 const ATTEMPTS_FLAG = 'distributed_tls_max_attempts'
@@ -15,6 +17,7 @@ const ATTEMPTS_FLAG = 'distributed_tls_max_attempts'
 export interface DistributedRunnerOptions {
   readonly session: Session
   readonly counters: Counters
+  readonly flags: () => Flags
   readonly runSql: (sql: string) => Result<readonly ResultRow[], string>
   readonly now: () => number
   readonly queue: Readonly<Record<string, string>>
@@ -28,9 +31,6 @@ export interface DistributedRunnerOptions {
   /** Told of SQL that failed. */
   readonly onError: (message: string) => void
 }
-
-/** `distributed_denylist_duration`. */
-const DENYLIST_MS = 86_400_000
 
 const DENYLISTED: QueryAnswer = {
   rows: [],
@@ -56,6 +56,8 @@ export class DistributedRunner {
   readonly #answers = new Map<string, QueryAnswer>()
   readonly #denylist: Map<string, number>
   accelerateUntilMs: number
+  /** Of the query that ran last, "" if none did. */
+  lastId = ''
 
   constructor(options: DistributedRunnerOptions) {
     this.#options = options
@@ -89,8 +91,12 @@ export class DistributedRunner {
 
   /** Sends any write as it is, and keeps nothing: for probing a server. */
   send(payload: JsonObject): Promise<Result<JsonObject, string>> {
+    return this.#send(payload, () => undefined)
+  }
+
+  #send(payload: JsonObject, onFalseSuccess: () => void): Promise<Result<JsonObject, string>> {
     const body = (key: string) => this.#options.dialect.stringify({ ...payload, node_key: key })
-    return this.#options.session.call('write', body, { attemptsFlag: ATTEMPTS_FLAG })
+    return this.#options.session.call('write', body, { attemptsFlag: ATTEMPTS_FLAG, onFalseSuccess })
   }
 
   async #read(): Promise<Result<JsonObject, string>> {
@@ -103,7 +109,10 @@ export class DistributedRunner {
     for (const [id, sql] of work.queries) this.#queue.set(id, sql)
     counters.queries.accepted += work.queries.size
     counters.queries.skipped += work.skipped.length
-    if (work.problem !== undefined) onEvent({ kind: 'read-problem', reason: work.problem })
+    if (work.problem !== undefined) {
+      counters.brokenReads += 1
+      onEvent({ kind: 'read-problem', reason: work.problem })
+    }
     if (work.accelerateSeconds !== undefined) this.accelerateUntilMs = now() + work.accelerateSeconds * 1000
     return ok(reply.value)
   }
@@ -115,6 +124,7 @@ export class DistributedRunner {
       const sql = this.#queue.get(id) ?? ''
       // Off the queue before it runs: osqueryd never reports a query that killed it.
       this.#queue.delete(id)
+      this.lastId = id
       const answer = this.#answer(id, sql)
       this.#answers.set(id, answer)
       counters.queries.answered += 1
@@ -125,8 +135,9 @@ export class DistributedRunner {
   }
 
   #answer(id: string, sql: string): QueryAnswer {
-    const { dialect, now, onEvent, runSql } = this.#options
-    if (dialect.hasDenylist && (this.#denylist.get(sql) ?? -Infinity) + DENYLIST_MS > now()) return DENYLISTED
+    const { dialect, flags, now, onEvent, runSql } = this.#options
+    const denylistMs = numberFlag(flags(), 'distributed_denylist_duration') * 1_000
+    if (dialect.hasDenylist && (this.#denylist.get(sql) ?? -Infinity) + denylistMs > now()) return DENYLISTED
     // The mark is gone only when the query has ended: who dies in between finds it at the next start.
     this.#denylist.set(sql, now())
     onEvent({ kind: 'query-started', id, sql })
@@ -138,11 +149,14 @@ export class DistributedRunner {
   async #write(): Promise<Result<JsonObject, string>> {
     const sent = new Map(this.#answers)
     this.#options.onAnswers('sent', sent)
-    const outcome = await this.send(writePayload(sent, this.#options.dialect))
+    const { counters, dialect } = this.#options
+    const outcome = await this.#send(writePayload(sent, dialect), () => {
+      counters.queries.lost += sent.size
+    })
     if (!outcome.ok) return outcome
     this.#options.onAnswers('accepted', sent)
     this.#answers.clear()
-    this.#options.counters.queries.acknowledged += sent.size
+    counters.queries.acknowledged += sent.size
     this.#options.onEvent({ kind: 'answers-accepted', answers: sent.size })
     return outcome
   }

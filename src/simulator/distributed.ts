@@ -2,7 +2,7 @@
 import type { Result } from '../lib/result.ts'
 import type { Dialect } from './dialect.ts'
 import { NEWEST_DIALECT } from './dialect.ts'
-import type { JsonObject } from './json.ts'
+import type { Json, JsonObject } from './json.ts'
 import { isJsonObject } from './json.ts'
 import type { ResultRow } from './sql-types.ts'
 
@@ -66,10 +66,16 @@ export function acceptWork(
     if (isSkipped(id)) skipped.push(id)
     else queries.set(id, sql)
   }
-  const { accelerate } = reply
-  const isInteger =
-    typeof accelerate === 'number' && Number.isInteger(accelerate) && Math.abs(accelerate) < 2 ** 31
-  return isInteger ? { queries, skipped, accelerateSeconds: accelerate } : { queries, skipped }
+  const accelerateSeconds = readAcceleration(reply.accelerate, dialect)
+  return accelerateSeconds === undefined ? { queries, skipped } : { queries, skipped, accelerateSeconds }
+}
+
+/** `accelerate` as a release reads it: an int32; some releases take it, or only take it, as a text. */
+function readAcceleration(value: Json | undefined, { acceleratesBy }: Dialect): number | undefined {
+  const isInteger = typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 31
+  if (isInteger && acceleratesBy !== 'text') return value
+  const isText = typeof value === 'string' && /^-?\d{1,9}$/.test(value)
+  return isText && acceleratesBy !== 'integer' ? Number(value) : undefined
 }
 
 /** Body of a distributed write without the node key: every id appears in all maps that the release knows. */

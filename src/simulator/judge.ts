@@ -42,11 +42,18 @@ type Parsed = { readonly kind: 'ok'; readonly root: Json } | Failed
 // ignoreBOM keeps the byte order mark in the text, where the parser refuses it as rapidjson does.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: false })
 
-/** Judges the common envelope: `node_invalid` before `error`, an `error` key of any value is a failure. */
-export function judgeEnvelope(body: Uint8Array): EnvelopeVerdict {
+/** `node_invalid` as releases before 3.2.0 wrote and read booleans. */
+const TEXTUAL_TRUTH: readonly unknown[] = ['1', 'true', 'True']
+
+/**
+ * Judges the common envelope: `node_invalid` before `error`, an `error` key of any value is a failure.
+ * `readsTexts`: releases before 3.2.0, for which some texts are true, too.
+ */
+export function judgeEnvelope(body: Uint8Array, readsTexts = false): EnvelopeVerdict {
   const root = readRoot(body)
   if (root.kind !== 'ok') return root
-  if (root.object.node_invalid === true) return { kind: 'node-invalid' }
+  const { node_invalid: isInvalid } = root.object
+  if (isInvalid === true || (readsTexts && TEXTUAL_TRUTH.includes(isInvalid))) return { kind: 'node-invalid' }
   if (Object.hasOwn(root.object, 'error'))
     return failed(`the server answered error ${JSON.stringify(root.object.error)}`)
   return { kind: 'ok', reply: root.object }

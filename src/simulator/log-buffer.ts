@@ -17,33 +17,43 @@ export interface LogBatch {
   readonly oversized: readonly LogLine[]
 }
 
-/** osqueryd's `buffered_log_max`: beyond it the oldest lines are purged. */
-const MAX_BUFFERED_LINES = 1_000_000
+interface Entry {
+  /** The database key without prefix and kind: `<unixtime>_<n>`. "" came from an earlier life: before all others. */
+  readonly key: string
+  readonly line: LogLine
+}
 
-/** Lines in the order in which osqueryd sends them: results before statuses, each kind oldest first. */
+/**
+ * Lines in the order in which osqueryd sends them: results before statuses, each kind by database key. Keys are compared
+ * as text, and `n` counts without leading zeros, so that within a second line 10 goes before line 2.
+ */
 export class LogBuffer {
-  readonly #lines: Record<LineKind, LogLine[]> = { result: [], status: [] }
+  readonly #entries: Record<LineKind, Entry[]> = { result: [], status: [] }
+  readonly #batched = new WeakMap<LogBatch, ReadonlySet<Entry>>()
+  #count = 0
 
   constructor(lines: readonly LogLine[] = []) {
-    for (const line of lines) this.#lines[line.kind].push(line)
+    for (const line of lines) this.#entries[line.kind].push({ key: '', line })
   }
 
   get size(): number {
-    return this.#lines.result.length + this.#lines.status.length
+    return this.#entries.result.length + this.#entries.status.length
   }
 
   /** All waiting lines, for keeping them over a restart. */
   get lines(): readonly LogLine[] {
-    return [...this.#lines.result, ...this.#lines.status]
+    return [...this.#entries.result, ...this.#entries.status].map(({ line }) => line)
   }
 
-  /** Adds a line; returns how many old ones were purged to make room. */
-  add(line: LogLine): number {
-    this.#lines[line.kind].push(line)
-    if (this.size <= MAX_BUFFERED_LINES) return 0
-    const oldest = this.#lines.result.length > 0 ? this.#lines.result : this.#lines.status
-    oldest.shift()
-    return 1
+  /** Adds a line of that second (since 1970). Nothing is refused here: see {@link LogBuffer.purge}. */
+  add(line: LogLine, unixSeconds: number): void {
+    this.#count += 1
+    const entry = { key: `${unixSeconds}_${this.#count}`, line }
+    const entries = this.#entries[line.kind]
+    // From the end, because time goes on: only lines of the same second come after.
+    let place = entries.length
+    while (place > 0 && (entries[place - 1]?.key ?? '') > entry.key) place -= 1
+    entries.splice(place, 0, entry)
   }
 
   /**
@@ -51,20 +61,42 @@ export class LogBuffer {
    * while that many results wait, as they do in osqueryd. Lines over `maxLineBytes` are dropped from the batch.
    */
   batches(maxLines: number, maxLineBytes: number): LogBatch[] {
-    const results = this.#lines.result.slice(0, maxLines)
-    const statuses = this.#lines.status.slice(0, maxLines - results.length)
-    return [toBatch('result', results, maxLineBytes), toBatch('status', statuses, maxLineBytes)].filter(
-      (batch) => batch.lines.length + batch.oversized.length > 0,
-    )
+    const results = this.#entries.result.slice(0, maxLines)
+    const statuses = this.#entries.status.slice(0, maxLines - results.length)
+    return [
+      this.#toBatch('result', results, maxLineBytes),
+      this.#toBatch('status', statuses, maxLineBytes),
+    ].filter((batch) => batch.lines.length + batch.oversized.length > 0)
   }
 
-  /** Forgets a batch after its acknowledgement. */
+  /** Forgets a batch after its acknowledgement; what was purged since is gone already. */
   acknowledge(batch: LogBatch): void {
-    this.#lines[batch.kind].splice(0, batch.lines.length + batch.oversized.length)
+    const gone = this.#batched.get(batch) ?? new Set()
+    this.#entries[batch.kind] = this.#entries[batch.kind].filter((entry) => !gone.has(entry))
   }
-}
 
-function toBatch(kind: LineKind, lines: readonly LogLine[], maxLineBytes: number): LogBatch {
-  const fits = (line: LogLine) => Buffer.byteLength(line.text) <= maxLineBytes
-  return { kind, lines: lines.filter(fits), oversized: lines.filter((line) => !fits(line)) }
+  /** Throws away the oldest lines of both kinds beyond `maxLines` (`buffered_log_max`; 0: no limit); gives how many. */
+  purge(maxLines: number): number {
+    const excess = maxLines === 0 ? 0 : Math.max(0, this.size - maxLines)
+    const { result, status } = this.#entries
+    let [results, statuses] = [0, 0]
+    while (results + statuses < excess) {
+      const [a, b] = [result[results], status[statuses]]
+      if (a && (!b || a.key <= b.key)) results += 1
+      else statuses += 1
+    }
+    if (excess > 0) {
+      this.#entries.result = result.slice(results)
+      this.#entries.status = status.slice(statuses)
+    }
+    return excess
+  }
+
+  #toBatch(kind: LineKind, entries: readonly Entry[], maxLineBytes: number): LogBatch {
+    const lines = entries.map(({ line }) => line)
+    const fits = (line: LogLine) => Buffer.byteLength(line.text) <= maxLineBytes
+    const batch = { kind, lines: lines.filter(fits), oversized: lines.filter((line) => !fits(line)) }
+    this.#batched.set(batch, new Set(entries))
+    return batch
+  }
 }

@@ -19,6 +19,8 @@ export interface LogSenderOptions {
   readonly onEvent: (event: AgentEvent) => void
   /** Told of the lines of a POST, before it is sent and when it was acknowledged. */
   readonly onBatch: (stage: 'sent' | 'acknowledged', batch: LogBatch) => void
+  /** Told of old lines that were thrown away because too many wait. */
+  readonly onPurged: (lines: number) => void
   /** Told of a line that is too long to be ever sent. */
   readonly onOversized: (line: LogLine) => void
 }
@@ -46,7 +48,10 @@ export class LogSender {
     this.#options = options
   }
 
-  /** At most two POSTs: results, then statuses. `respectsBackoff` leaves out a kind that waits after a failure. */
+  /**
+   * At most two POSTs: results, then statuses; then what is too much is thrown away. `respectsBackoff` leaves out a kind
+   * that waits after a failure.
+   */
   async flush(respectsBackoff: boolean): Promise<FlushedBatch[]> {
     const { buffer, flags, now } = this.#options
     const maxLines = numberFlag(flags(), 'logger_tls_max_lines')
@@ -55,6 +60,7 @@ export class LogSender {
       if (respectsBackoff && this.#failures[batch.kind].untilMs > now()) continue
       flushed.push(await this.#send(batch))
     }
+    this.#purge()
     return flushed
   }
 
@@ -66,6 +72,9 @@ export class LogSender {
     onBatch('sent', batch)
     const outcome = await session.call('log', (key) => logBody(batch, key, isGzip), {
       gzip: isGzip,
+      onFalseSuccess: () => {
+        counters.lines.dropped += batch.lines.length
+      },
     })
     if (outcome.ok) {
       buffer.acknowledge(batch)
@@ -80,6 +89,14 @@ export class LogSender {
       this.#failures[batch.kind] = this.#nextFailure(batch.kind)
     }
     return { kind: batch.kind, lines: batch.lines.length, outcome }
+  }
+
+  #purge(): void {
+    const { buffer, counters, flags, onPurged } = this.#options
+    const purged = buffer.purge(numberFlag(flags(), 'buffered_log_max'))
+    if (purged === 0) return
+    counters.lines.purged += purged
+    onPurged(purged)
   }
 
   #nextFailure(kind: LineKind): { count: number; untilMs: number } {

@@ -68,14 +68,17 @@ export function differentialLines(
   reportsRemoved: boolean,
   flags: Flags,
 ): RunLines {
-  const isFresh = last === undefined || last.sql !== sql || last.epoch !== execution.epoch
+  const { keepsUtf8, logsEmptyFirstRun, stringify } = execution.dialect ?? NEWEST_DIALECT
+  const isFresh = last === undefined || last.epoch !== execution.epoch
+  // Another SQL under a known name begins to count anew, but against the rows of the old one.
+  const isRestarted = isFresh || last.sql !== sql
   const changes = isFresh ? { added: rows, removed: [] } : difference(last.rows, rows)
-  const hasChanged = isFresh || changes.added.length > 0 || changes.removed.length > 0
-  const counter = isFresh ? 0 : last.counter + (hasChanged ? 1 : 0)
+  const isEmpty = changes.added.length === 0 && changes.removed.length === 0
+  const hasChanged = !isEmpty || (isFresh && logsEmptyFirstRun)
+  const counter = isRestarted ? 0 : last.counter + (hasChanged ? 1 : 0)
   const remembered = { sql, epoch: execution.epoch, counter, rows }
   if (!hasChanged) return { lines: [], remembered }
   const common = commonFields(execution, counter, flags)
-  const { keepsUtf8, stringify } = execution.dialect ?? NEWEST_DIALECT
   const escaped = (row: ResultRow) => escapeRow(row, keepsUtf8)
   const removed = (reportsRemoved ? changes.removed : []).map(escaped)
   const added = changes.added.map(escaped)

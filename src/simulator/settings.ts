@@ -22,6 +22,11 @@ export const DEFAULT_FLAGS: Flags = {
   logger_tls_max_linesize: '1048576',
   logger_tls_backoff_max: '3600',
   logger_tls_compress: 'false',
+  buffered_log_max: '1000000',
+  tls_accept_gzip: 'false',
+  disable_reenrollment: 'false',
+  enroll_always: 'false',
+  distributed_denylist_duration: '86400',
   logger_event_type: 'true',
   logger_snapshot_event_type: 'false',
   logger_min_status: '0',
@@ -33,6 +38,7 @@ export const DEFAULT_FLAGS: Flags = {
   schedule_default_interval: '3600',
   pack_delimiter: '_',
   carver_block_size: '1048576',
+  carver_compression: 'false',
 }
 
 /** Aliases that a configuration may set although the flag behind them is for the command line only (3.4). */
@@ -49,6 +55,10 @@ const COMMAND_LINE_ONLY = new Set([
   'tls_enroll_max_attempts',
   'tls_enroll_max_interval',
   'carver_block_size',
+  'carver_compression',
+  'tls_accept_gzip',
+  'disable_reenrollment',
+  'enroll_always',
 ])
 
 /** What became of a configuration's options. */

@@ -12,7 +12,7 @@ const MAX_PATHS = 512
 const MAX_HASHED_BYTES = 50 * 1024 * 1024
 
 /** Tables constrained by path. Without a literal `path` or `directory` they are empty, as in osquery. */
-export const FILE_TABLES: TableSet = {
+export const FILE_TABLES = {
   file: {
     columns:
       'path TEXT, directory TEXT, filename TEXT, inode BIGINT, uid BIGINT, gid BIGINT, mode TEXT, device BIGINT,' +
@@ -32,7 +32,7 @@ export const FILE_TABLES: TableSet = {
     isVolatile: true,
     rows: ({ carveRows }) => carveRows(),
   },
-}
+} satisfies TableSet
 
 /** Paths that the SQL text names: literals as they are, globs expanded, and what lies in a named `directory`. */
 export function constrainedPaths(sql: string): string[] {

@@ -1,3 +1,4 @@
+import type { Dialect } from './dialect.ts'
 import type { Platform } from './host.ts'
 import type { TableContext, TableSet } from './sql-types.ts'
 import { FILE_TABLES } from './tables-files.ts'
@@ -11,6 +12,27 @@ export const PLATFORM_TABLES: Readonly<Record<Platform, TableSet>> = {
   linux: { ...EVERYWHERE, ...POSIX_TABLES, ...LINUX_TABLES },
   darwin: { ...EVERYWHERE, ...POSIX_TABLES },
   windows: { ...EVERYWHERE, ...WINDOWS_TABLES },
+}
+
+/** Releases before 4.7.0 show no request id in `carves`. */
+const CARVES_BEFORE_REQUEST_IDS: TableSet = {
+  carves: {
+    ...FILE_TABLES.carves,
+    columns: 'time BIGINT, sha256 TEXT, size INTEGER, path TEXT, status TEXT, carve_guid TEXT, carve INTEGER',
+  },
+}
+const OLD_TABLES: Readonly<Record<Platform, TableSet>> = {
+  linux: { ...PLATFORM_TABLES.linux, ...CARVES_BEFORE_REQUEST_IDS },
+  darwin: { ...PLATFORM_TABLES.darwin, ...CARVES_BEFORE_REQUEST_IDS },
+  windows: { ...PLATFORM_TABLES.windows, ...CARVES_BEFORE_REQUEST_IDS },
+}
+
+/** The tables of a platform as a release has them: equal arguments give the very same set. */
+export function tablesOf(
+  platform: Platform,
+  { hasCarveRequestIds }: Pick<Dialect, 'hasCarveRequestIds'>,
+): TableSet {
+  return (hasCarveRequestIds ? PLATFORM_TABLES : OLD_TABLES)[platform]
 }
 
 /** Enroll's `host_details` (specification 2.1): the first row of four tables, every value a string. */

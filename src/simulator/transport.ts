@@ -11,6 +11,8 @@ export interface Reply {
   readonly kind: 'reply'
   readonly status: number
   readonly body: Uint8Array
+  /** `Content-Encoding` of the body, if it has one. */
+  readonly encoding?: string
 }
 
 /** No usable reply: the connection broke, a limit was passed, or the deadline did. */
@@ -41,8 +43,15 @@ const TIMED_OUT: NoReply = { kind: 'no-reply', reason: 'timed out', timedOut: tr
 
 type Headers = Readonly<Record<string, string>>
 
+/** What an agent sends with: a {@link Transport}, or something around one. */
+export interface Sender {
+  /** POSTs the body. Never throws: whatever goes wrong, `stop` included, is a {@link NoReply}. */
+  post(url: string, headers: Headers, body: Uint8Array, stop?: AbortSignal): Promise<Reply | NoReply>
+  close(): void
+}
+
 /** Sends requests, for one agent or shared by many. {@link Transport.close} lets go of kept connections. */
-export class Transport {
+export class Transport implements Sender {
   readonly #options: TransportOptions
   readonly #http: http.Agent
   readonly #https: https.Agent
@@ -99,10 +108,14 @@ export class Transport {
     for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
       const answer = await this.#send(url, headers, body, cut)
       if (answer.kind === 'no-reply') return answer
-      if (!REDIRECTS.has(answer.status)) return { kind: 'reply', status: answer.status, body: answer.body }
+      const { body: answered, encoding, location, status } = answer
+      if (!REDIRECTS.has(status))
+        return { kind: 'reply', status, body: answered, ...(encoding !== undefined && { encoding }) }
       // 304 counts as a redirect for osqueryd, so it fails here for want of a Location.
-      if (!answer.location) return broken(`${answer.status} without Location`)
-      url = new URL(answer.location, url).href
+      if (!location) return broken(`${status} without Location`)
+      // A relative Location must begin with `/`; nothing else is understood.
+      if (!/^(\/|https?:)/.test(location)) return broken(`${status} to ${location.slice(0, 60)}`)
+      url = new URL(location, url).href
     }
     return broken('too many redirects')
   }
@@ -150,8 +163,14 @@ export class Transport {
         response.on('error', reject)
         response.on('end', () => {
           const status = response.statusCode ?? 0
-          const location = response.headers.location ?? ''
-          resolve({ kind: 'reply', status, body: Buffer.concat(chunks), location })
+          const { location = '', 'content-encoding': encoding } = response.headers
+          resolve({
+            kind: 'reply',
+            status,
+            body: Buffer.concat(chunks),
+            location,
+            ...(encoding !== undefined && { encoding }),
+          })
         })
       })
       request.end(body)

@@ -3,7 +3,7 @@ import { useAgentFixture } from './agent-fixture.ts'
 import { NODE_KEY } from './scripted-server.ts'
 
 const fixture = useAgentFixture()
-const { enrolledAgent, lastSent, once, reply, sent } = fixture
+const { enrolledAgent, lastSent, newAgent, once, reply, sent } = fixture
 
 describe('distributed queries', () => {
   it('run in order of id and are answered in one write', async () => {
@@ -53,10 +53,36 @@ describe('distributed queries', () => {
     expect(lastSent('/distributed/write')?.body).toMatchObject({ node_key: 'key-2', statuses: { a: 0 } })
   })
 
+  it('are polled for faster until the time that the server said, which 0 ends', async () => {
+    const nowMs = 1_000_000_000_000
+    const agent = await enrolledAgent({ now: () => nowMs })
+    reply('/distributed/read', { accelerate: 60 })
+    await agent.pollDistributed()
+    expect(agent.exportState().accelerateUntilMs).toBe(nowMs + 60_000)
+    reply('/distributed/read', { accelerate: 0 })
+    await agent.pollDistributed()
+    expect(agent.exportState().accelerateUntilMs).toBe(nowMs)
+  })
+
+  it('are denylisted for as long as an option says', async () => {
+    let nowMs = 1_000_000_000_000
+    const state = { ...newAgent().exportState(), denylisted: { 'SELECT 1': nowMs } }
+    const agent = newAgent({ state, now: () => nowMs, flags: { distributed_denylist_duration: '100' } })
+    reply('/distributed/read', { queries: { a: 'SELECT 1' } })
+    const status = async () => {
+      await agent.pollDistributed()
+      return lastSent('/distributed/write')?.body.statuses
+    }
+    expect(await status()).toEqual({ a: 1 })
+    nowMs += 101_000
+    expect(await status()).toEqual({ a: 0 })
+  })
+
   it('whose discovery is wrong SQL abort the whole read', async () => {
     const agent = await enrolledAgent()
     const discovery = { a: 'SELECT 1', b: 'SELECT 1 FROM registry' }
     reply('/distributed/read', { queries: { a: 'SELECT 1', b: 'SELECT 2' }, discovery })
     expect((await agent.pollDistributed()).answered).toEqual([])
+    expect(agent.counters.brokenReads).toBe(1)
   })
 })

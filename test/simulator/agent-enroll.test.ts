@@ -46,6 +46,22 @@ describe('enroll', () => {
   })
 })
 
+describe('a dead key', () => {
+  it('is kept with disable_reenrollment, and sent for ever', async () => {
+    const agent = await enrolledAgent({ flags: { disable_reenrollment: 'true' } })
+    reply('/config', { node_invalid: true })
+    await agent.fetchConfig()
+    expect([agent.nodeKey, sent('/enroll').length, sent('/config').length]).toEqual([NODE_KEY, 1, 3])
+  })
+
+  it('is asked for at each start with enroll_always', async () => {
+    const state = (await enrolledAgent()).exportState()
+    const agent = newAgent({ state, flags: { enroll_always: 'true' } })
+    await agent.fetchConfig()
+    expect(sent('/enroll')).toHaveLength(2)
+  })
+})
+
 describe('an agent that starts again', () => {
   it('goes on with its identity, key, waiting lines and remembered rows', async () => {
     const before = await enrolledAgent()

@@ -2,9 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
+import { zstdDecompressSync } from 'node:zlib'
 import { extract } from 'tar-stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { blockAt, blockCount, entryName, packArchive } from '../../src/simulator/carve.ts'
+import { dialectOf } from '../../src/simulator/dialect.ts'
 
 let folder = ''
 beforeAll(() => {
@@ -33,6 +35,32 @@ describe('the archive', () => {
     const archive = await packArchive('guid', [folder, '/no/such/file'])
     expect(archive.byteLength).toBeGreaterThan(0)
     expect(await entriesOf(archive)).toEqual({})
+  })
+
+  it('of a file that is not real is made of what it is said to hold', async () => {
+    const readFile = async () => ({
+      content: Buffer.from('made up'),
+      mode: 0o600,
+      atimeMs: 0,
+      mtimeMs: 1_500,
+    })
+    expect(await entriesOf(await packArchive('guid', ['/x'], { readFile }))).toEqual({
+      '/tmp/osquery_carve_guid/x': 'made up',
+    })
+  })
+
+  it('holds base names alone before 5.5.0', async () => {
+    const file = path.join(folder, 'ünï.txt')
+    expect(await entriesOf(await packArchive('guid', [file], { dialect: dialectOf('5.4.0') }))).toEqual({
+      'ünï.txt': 'content',
+    })
+  })
+
+  it('is one zstd frame if a flag says so', async () => {
+    const file = path.join(folder, 'ünï.txt')
+    const archive = await packArchive('guid', [file], { isCompressed: true })
+    expect(archive.subarray(0, 4).toString('hex')).toBe('28b52ffd')
+    expect(Object.values(await entriesOf(zstdDecompressSync(archive)))).toEqual(['content'])
   })
 
   it('names a drive without its colon', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { dialectOf } from '../../src/simulator/dialect.ts'
 import { acceptWork, writePayload } from '../../src/simulator/distributed.ts'
+import { judgeEnvelope } from '../../src/simulator/judge.ts'
 import { differentialLines } from '../../src/simulator/result-lines.ts'
 import { DEFAULT_FLAGS } from '../../src/simulator/settings.ts'
 import { statusLine } from '../../src/simulator/status-lines.ts'
@@ -75,6 +76,32 @@ describe('discovery before 5.8.0', () => {
     expect(work({ a: 'some', b: 'some', _always: 'some' })).toEqual(['a', 'b']))
 })
 
+describe('replies', () => {
+  test('may say node_invalid as a text before 3.2.0', () => {
+    const kind = (text: string, version: string) =>
+      judgeEnvelope(Buffer.from(text), dialectOf(version).readsTexts).kind
+    for (const value of ['"1"', '"true"', '"True"', 'true'])
+      expect([kind(`{"node_invalid":${value}}`, '2.11.2'), kind(`{"node_invalid":"no"}`, '2.11.2')]).toEqual([
+        'node-invalid',
+        'ok',
+      ])
+    expect(kind('{"node_invalid":"true"}', '5.23.1')).toBe('ok')
+  })
+
+  test('accelerate by an integer, by a text in 3.2.0 to 3.2.2, by either before', () => {
+    const seconds = (accelerate: number | string, version: string) =>
+      acceptWork({ accelerate }, found, dialectOf(version)).accelerateSeconds
+    expect([seconds(60, '5.23.1'), seconds('60', '5.23.1')]).toEqual([60, undefined])
+    expect([seconds(60, '3.2.1'), seconds('60', '3.2.1')]).toEqual([undefined, 60])
+    expect([seconds(60, '2.11.2'), seconds('60', '2.11.2')]).toEqual([60, 60])
+    expect([seconds(1.5, '5.23.1'), seconds(2 ** 31, '5.23.1'), seconds(0, '5.23.1')]).toEqual([
+      undefined,
+      undefined,
+      0,
+    ])
+  })
+})
+
 describe('an agent', () => {
   const fixture = useAgentFixture()
 
@@ -85,6 +112,35 @@ describe('an agent', () => {
     const agent = await fixture.enrolledAgent({ version: '5.23.0' })
     await agent.fetchConfig()
     expect(fixture.lastSent('/config')?.headers.authorization).toMatch(/^NodeKey /)
+  })
+
+  test('takes a large configuration before 4.3.0', async () => {
+    const schedule = { users: { query: 'SELECT uid FROM users', interval: 60 } }
+    fixture.reply('/config', { schedule, padding: 'x'.repeat(1024 * 1024) })
+    const old = await fixture.enrolledAgent({ version: '4.2.0' })
+    await old.fetchConfig()
+    expect(old.scheduledNames).toEqual(['users'])
+  })
+
+  test('enrolls on each thread by itself before 4.8.0, and with as many tries as config before 3.4.0', async () => {
+    const old = fixture.newAgent({ version: '4.7.0' })
+    await Promise.all([old.fetchConfig(), old.flushLogs()])
+    expect(fixture.sent('/enroll')).toHaveLength(2)
+    fixture.misbehave('/enroll', { raw: 'retry', status: 503 })
+    await fixture.newAgent({ version: '2.11.2' }).enroll()
+    expect(fixture.sent('/enroll')).toHaveLength(5)
+  })
+
+  test('tells the request of a carve by the query that ran last before 4.7.0', async () => {
+    const queries = { q7: "SELECT * FROM carves WHERE carve=1 AND path='/no/such/file'" }
+    fixture.once('/distributed/read', { json: { queries } })
+    const old = await fixture.enrolledAgent({ version: '4.3.0' })
+    await old.pollDistributed()
+    await old.carvePending()
+    expect(fixture.lastSent('/carve/begin')?.body.request_id).toBe('q7')
+    expect(fixture.lastSent('/distributed/write')?.body.queries).toEqual({
+      q7: [expect.not.objectContaining({ request_id: expect.anything() as string })],
+    })
   })
 
   test('that died in a query does not run it again for a day, since 5.5.0', async () => {

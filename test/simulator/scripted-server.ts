@@ -17,7 +17,7 @@ export interface SeenRequest {
 /** What to answer: JSON, raw text with any status, or a closed connection. */
 export type ScriptedReply =
   | { readonly json: unknown; readonly status?: number }
-  | { readonly raw: string; readonly status?: number; readonly headers?: Record<string, string> }
+  | { readonly raw: string | Uint8Array; readonly status?: number; readonly headers?: Record<string, string> }
   | 'close'
   | 'never'
 

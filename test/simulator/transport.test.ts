@@ -1,4 +1,6 @@
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import type { AgentOptions } from '../../src/simulator/agent-options.ts'
 import { endpointsFor } from '../../src/simulator/endpoints.ts'
 import { useAgentFixture } from './agent-fixture.ts'
 import { NODE_KEY } from './scripted-server.ts'
@@ -52,6 +54,30 @@ describe('a request', () => {
     await agent.fetchConfig()
     expect(fixture.server.requests('/elsewhere')[0]?.text).toBe(`{"node_key":"${NODE_KEY}"}`)
     expect(agent.scheduledNames).toEqual(['users'])
+  })
+
+  it('does not follow a relative redirect that does not begin with a slash', async () => {
+    const agent = await enrolledAgent()
+    misbehave('/config', { raw: '', status: 302, headers: { location: 'elsewhere' } })
+    expect((await agent.fetchConfig()).ok).toBe(false)
+    expect(sent('/config')).toHaveLength(6)
+  })
+
+  it('takes a compressed reply only if a flag asked for it, since 5.21.0', async () => {
+    const body = gzipSync('{"schedule":{"users":{"query":"SELECT 1","interval":60}}}')
+    const compressed = { raw: body, headers: { 'content-encoding': 'gzip' } }
+    misbehave('/config', compressed)
+    const flags = { tls_accept_gzip: 'true' }
+    const names = async (options: Partial<AgentOptions>) => {
+      const agent = await enrolledAgent(options)
+      await agent.fetchConfig()
+      return agent.scheduledNames
+    }
+    expect(await names({ flags })).toEqual(['users'])
+    expect(lastSent('/config')?.headers['accept-encoding']).toBe('gzip')
+    expect(await names({})).toEqual([])
+    expect(await names({ flags, version: '5.20.0' })).toEqual([])
+    expect(lastSent('/config')?.headers).not.toHaveProperty('accept-encoding')
   })
 
   it('fails on 304, twice per try', async () => {
