@@ -43,7 +43,7 @@ const CODES: ReadonlyMap<number, readonly [text: string, meaning: Meaning]> = ne
   [21, ['Invalid token', 'refused']],
   [22, ['Token disabled', 'refused']],
   [23, ['Server is shutting down', 'retry']],
-  // 24 and 25 come with 200: the events were taken, the next should wait.
+  // These two come with 200: the events were taken.
   [24, ['HEC queue is approaching its capacity', 'accepted']],
   [25, ['HEC ACK is approaching its capacity', 'accepted']],
   [26, ['HEC queue is at capacity', 'retry']],
@@ -66,12 +66,6 @@ export function readHecReply(status: number, body: Uint8Array): HecOutcome {
   if (meaning !== 'bad-data') return { kind: meaning, reason }
   const at = reply['invalid-event-number']
   return typeof at === 'number' ? { kind: 'bad-event', at, reason } : { kind: 'split', reason }
-}
-
-/** Whether code 24 or 25 asks for patience. */
-export function isNearCapacity(body: Uint8Array): boolean {
-  const code = objectOfJson(body)?.['code']
-  return code === 24 || code === 25
 }
 
 /** Which of the acknowledgements asked for have come: `{"acks":{"0":true,"1":false}}`. Null: not such a reply. */
