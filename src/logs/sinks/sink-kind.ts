@@ -81,8 +81,11 @@ export type DeliveryOutcome =
   | { kind: 'pending'; reason: string; checkAfterMs: number; state: Json }
   /** Not now (network, 429, 5xx): the whole batch again, after `retryAfterMs` or the sink's own back-off. */
   | { kind: 'retry'; reason: string; retryAfterMs: number | null; state?: Json }
-  /** Too much at once (413): the halves. A single line that is still too much goes to the sink's quarantine. */
-  | { kind: 'split'; reason: string }
+  /**
+   * Not all at once: the halves. A single line that is still refused goes to the sink's quarantine. Because of its size
+   * (413; also what comes next is made smaller), or because of something in it (400).
+   */
+  | { kind: 'split'; reason: string; cause?: 'size' | 'content' }
   /** The settings or rights are wrong (401, 403, 404, no such index): long back-off, shown in the sink's health. */
   | { kind: 'refused'; reason: string }
 
