@@ -6,8 +6,11 @@
 import { environmentIdOf, type EnvironmentHead } from '../snapshot/head.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { AgentContext } from './context.ts'
-import { readNodeKey, type NodeIdentity } from './node-key.ts'
+import { knownKey, readNodeKey, type NodeIdentity } from './node-key.ts'
 import { nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
+
+/** After this a body is looked at again, whether it still names the key that is in the header. */
+const BODY_AGREED_FOR_MS = 15 * 60_000
 
 /** What admitting a node needs of a request: the log consumer admits without one. */
 export type Admission = Pick<
@@ -15,8 +18,13 @@ export type Admission = Pick<
   'env' | 'deadline' | 'snapshots' | 'waitUntil' | 'environmentReference'
 >
 
+/** What recognising a node needs: memory alone. */
+export type Sight = Pick<AgentContext, 'request' | 'keys' | 'receivedAtMs' | 'environmentReference'> & {
+  snapshots: Pick<AgentContext['snapshots'], 'known'>
+}
+
 export interface AuthenticatedNode {
-  identity: NodeIdentity
+  identity: Readonly<NodeIdentity>
   head: EnvironmentHead
 }
 
@@ -24,6 +32,30 @@ export interface AuthenticatedNode {
 export function headerKeyOf(request: Request): string | null {
   const header = request.headers.get('authorization')
   return /^nodekey\s+(\S+)\s*$/i.exec(header ?? '')?.[1] ?? null
+}
+
+/**
+ * The node that the header names, where this isolate remembers all that decides about it; null: read the body and
+ * `authenticate`. The body is left unread, which costs a poll as much as all the rest: under this key one of the same
+ * length came lately that named no other key, so there is nothing in it (R9).
+ */
+export function recognise(context: Sight): AuthenticatedNode | null {
+  const key = headerKeyOf(context.request)
+  const agreed = key === null ? null : (knownKey(context.keys, key)?.agreed ?? null)
+  if (key === null || agreed === null || context.receivedAtMs - agreed.atMs > BODY_AGREED_FOR_MS) return null
+  return agreed.length === context.request.headers.get('content-length') ? recogniseKey(context, key) : null
+}
+
+/** The node that a key names, where this isolate remembers all that decides about it; null: `authenticate`. */
+export function recogniseKey(context: Sight, key: string): AuthenticatedNode | null {
+  const { environmentReference, keys, receivedAtMs, snapshots } = context
+  const identity = environmentReference === null ? knownKey(keys, key)?.identity : undefined
+  if (identity === undefined) return null
+  const head = snapshots.known.head(identity.environmentId, receivedAtMs)
+  if (head === null || identity.issuedAtS < head.minimumIssuedAtS) return null
+  const isRevoked =
+    head.revokedPart !== null && (snapshots.known.nodeSet(head.revokedPart)?.has(identity.ordinal) ?? true)
+  return isRevoked ? null : { identity, head }
 }
 
 /** The identity in the header, if a valid key is there. No I/O: for deciding before the body is read. */
@@ -39,7 +71,10 @@ export async function authenticate(
   context: AgentContext,
   bodyKey: string,
 ): Promise<Result<AuthenticatedNode, AgentOutcome>> {
-  const identity = await identify(context, headerKeyOf(context.request) ?? '', bodyKey)
+  const headerKey = headerKeyOf(context.request) ?? ''
+  const known = headerKey === '' ? recogniseKey(context, bodyKey) : null
+  if (known !== null) return ok(known)
+  const identity = await identify(context, headerKey, bodyKey)
   return identity.ok ? admit(context, identity.value) : identity
 }
 
@@ -56,6 +91,7 @@ async function identify(
     if (identity.ok) {
       if (key === headerKey && bodyKey !== '' && bodyKey !== headerKey)
         await countDisagreement(context, identity.value, bodyKey)
+      else if (key === headerKey) noteAgreement(context, headerKey)
       return identity
     }
     // Not knowing outweighs knowing (design R3): one key that a newer Worker may have made means "come back".
@@ -64,6 +100,12 @@ async function identify(
       verdict = nodeInvalid({ kind: 'bad-mac' })
   }
   return fail(verdict)
+}
+
+function noteAgreement({ keys, receivedAtMs, request }: AgentContext, headerKey: string): void {
+  const known = knownKey(keys, headerKey)
+  const length = request.headers.get('content-length')
+  if (known !== undefined && length !== null) known.agreed = { atMs: receivedAtMs, length }
 }
 
 async function countDisagreement(context: AgentContext, node: NodeIdentity, bodyKey: string): Promise<void> {

@@ -2,12 +2,21 @@
 
 import { configurationPartOf } from '../snapshot/head.ts'
 import { SnapshotUnavailable } from '../snapshot/source.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, recognise } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import type { AgentContext } from './context.ts'
 import { answer, retry, type AgentOutcome } from './outcome.ts'
 
-export async function config(context: AgentContext): Promise<AgentOutcome> {
+export function config(context: AgentContext): AgentOutcome | Promise<AgentOutcome> {
+  const node = recognise(context)
+  const part = node === null ? undefined : configurationPartOf(node.head, node.identity.splayBucket)
+  const document = part === undefined ? undefined : context.snapshots.known.part(part)
+  if (node === null || document === undefined) return configOfAnyone(context)
+  context.presence.note(context, node.identity, 'config', node.head.configurationVersion)
+  return answer(document)
+}
+
+async function configOfAnyone(context: AgentContext): Promise<AgentOutcome> {
   const body = await readSmallObject(context.request, context.deadline)
   if (!body.ok) return retry(body.reason)
   const node = await authenticate(context, textMember(body.value, 'node_key'))

@@ -21,5 +21,8 @@ export interface AgentContext {
   waitUntil(work: Promise<unknown>): void
 }
 
-/** One endpoint. It may throw for outages and bugs only; the routes turn that into `retry`. */
-export type AgentEndpoint = (context: AgentContext) => Promise<AgentOutcome>
+/**
+ * One endpoint. It may throw for outages and bugs only; the routes turn that into `retry`. It answers at once where all
+ * that it needs is in memory, as nearly every poll does: each promise and each timer costs as much as deciding.
+ */
+export type AgentEndpoint = (context: AgentContext) => AgentOutcome | Promise<AgentOutcome>

@@ -7,7 +7,7 @@ import { accelerateLeaseS } from '../fleet/acceleration.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import type { EnvironmentHead, HeadQuery } from '../snapshot/head.ts'
 import { shardOf } from '../snapshot/remaining.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, recognise, type AuthenticatedNode } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import type { AgentContext } from './context.ts'
 import { holdRead } from './hold.ts'
@@ -24,13 +24,32 @@ interface Work {
   discovery: Record<string, string>
 }
 
-export async function distributedRead(context: AgentContext): Promise<AgentOutcome> {
+export function distributedRead(context: AgentContext): AgentOutcome | Promise<AgentOutcome> {
+  const node = recognise(context)
+  return node === null ? readOfAnyone(context) : replyTo(context, node)
+}
+
+async function readOfAnyone(context: AgentContext): Promise<AgentOutcome> {
   const body = await readSmallObject(context.request, context.deadline)
   if (!body.ok) return retry(body.reason)
   const node = await authenticate(context, textMember(body.value, 'node_key'))
-  if (!node.ok) return node.reason
-  const { identity, head } = node.value
-  context.presence.note(context, identity, 'read')
+  return node.ok ? replyTo(context, node.value) : node.reason
+}
+
+function replyTo(context: AgentContext, node: AuthenticatedNode): AgentOutcome | Promise<AgentOutcome> {
+  context.presence.note(context, node.identity, 'read')
+  return isIdle(context, node) ? DONE : replyWithWork(context, node)
+}
+
+/** Whether this isolate's memory alone says that nothing concerns this node: so it is for nearly every read. */
+function isIdle({ snapshots }: AgentContext, { identity, head }: AuthenticatedNode): boolean {
+  const mayConcern = (part: string) => snapshots.known.nodeSet(part)?.has(identity.ordinal) ?? true
+  if (head.accelerated !== undefined && mayConcern(head.accelerated.part)) return false
+  return !head.queries.some(({ targetPart }) => mayConcern(targetPart))
+}
+
+async function replyWithWork(context: AgentContext, node: AuthenticatedNode): Promise<AgentOutcome> {
+  const { identity, head } = node
   const asked = new Set<number>()
   const work = await newWork(context, identity, head, asked)
   const leaseS = await leaseOf(context, identity, head)

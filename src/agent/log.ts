@@ -12,7 +12,14 @@ import { putQuarantine } from '../logs/quarantine.ts'
 import { streamIn, type IncomingStream } from '../logs/stream-in.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { fail, type Result } from '../lib/result.ts'
-import { admit, authenticate, headerIdentity, type AuthenticatedNode } from './authenticate.ts'
+import {
+  admit,
+  authenticate,
+  headerIdentity,
+  headerKeyOf,
+  recogniseKey,
+  type AuthenticatedNode,
+} from './authenticate.ts'
 import { announcedBytes, readWhole } from './body.ts'
 import { MAX_BUFFERED_BODY_BYTES, MAX_KEY_SEARCH_BYTES, MAX_LOG_BODY_BYTES } from './constants.ts'
 import type { AgentContext } from './context.ts'
@@ -24,10 +31,14 @@ import { DONE, retry, type AgentOutcome } from './outcome.ts'
 const STREAM_ROOM_BYTES = 256 * 1_024
 
 export async function log(context: AgentContext): Promise<AgentOutcome> {
-  const large = largeBody(context.request)
-  const room = takeRoom(large === null ? heldBytes(context.request) : STREAM_ROOM_BYTES)
+  const length = announcedBytes(context.request)
+  const large = largeBody(context.request, length)
+  const room = takeRoom(large === null ? (length ?? MAX_BUFFERED_BODY_BYTES) : STREAM_ROOM_BYTES)
   if (room === null) return retry({ kind: 'overloaded', what: 'log' })
   try {
+    const headerKey = headerKeyOf(context.request)
+    const known = headerKey === null ? null : recogniseKey(context, headerKey)
+    if (known !== null) return await acceptByHeader(context, known.identity, large)
     const identity = await headerIdentity(context)
     if (identity === null) return await acceptByBodyKey(context, large)
     const node = await admit(context, identity)
@@ -42,8 +53,7 @@ export async function log(context: AgentContext): Promise<AgentOutcome> {
 }
 
 /** The body as a stream, where it announces that it is larger than what is held whole. */
-function largeBody(request: Request): IncomingStream | null {
-  const length = announcedBytes(request)
+function largeBody(request: Request, length: number | null): IncomingStream | null {
   if (length === null || length <= MAX_BUFFERED_BODY_BYTES || request.body === null) return null
   return { stream: request.body as ReadableStream<Uint8Array>, length }
 }
@@ -55,10 +65,6 @@ function largeBody(request: Request): IncomingStream | null {
 async function readAway({ request, deadline }: AgentContext): Promise<void> {
   if (request.body === null) return
   await deadline.run(request.body.pipeTo(new WritableStream())).catch(() => undefined)
-}
-
-function heldBytes(request: Request): number {
-  return Math.min(announcedBytes(request) ?? MAX_BUFFERED_BODY_BYTES, MAX_BUFFERED_BODY_BYTES)
 }
 
 async function acceptByHeader(

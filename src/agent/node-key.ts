@@ -4,6 +4,7 @@
  */
 
 import { bytesOfUuid, uuidOfBytes, type Bytes } from '../lib/bytes.ts'
+import { Recent } from '../lib/recent.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { seal, unseal, type CredentialFault, type CredentialKind } from './credential.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -35,13 +36,42 @@ export function makeNodeKey(keys: SigningKeys, identity: NodeIdentity): Promise<
   return seal(keys, NODE_KEY, payload)
 }
 
+/** Twice so many keys are remembered, at about 400 bytes each: an isolate has 128 MB for everything (Workers limits). */
+const KEYS_PER_GENERATION = 8_192
+
+/** What an isolate remembers of a key that verified. */
+export interface KnownKey {
+  readonly identity: Readonly<NodeIdentity>
+  /** The last body that came under this key in the header and named no other: when, and its Content-Length. */
+  agreed: { atMs: number; length: string } | null
+}
+
+/**
+ * Keys that verified in this isolate, by the signing keys that they verified under: a rotation begins anew. Failures are
+ * not kept, or strangers could push nodes out. Looking a key up takes no constant time and tells nothing: texts are
+ * compared only where their (seeded) hashes are equal, and a guess must hit 128 bits of MAC at once.
+ */
+const verified = new WeakMap<SigningKeys, Recent<KnownKey>>()
+
+/** What is remembered of a key that verified not long ago; undefined: ask `readNodeKey`. */
+export function knownKey(keys: SigningKeys, text: string): KnownKey | undefined {
+  return verified.get(keys)?.get(text)
+}
+
 /** Reads a node key. */
 export async function readNodeKey(
   keys: SigningKeys,
   text: string,
-): Promise<Result<NodeIdentity, CredentialFault>> {
+): Promise<Result<Readonly<NodeIdentity>, CredentialFault>> {
+  const known = knownKey(keys, text)
+  if (known !== undefined) return ok(known.identity)
   const payload = await unseal(keys, NODE_KEY, text)
-  return payload.ok ? ok(identityOf(payload.value)) : fail(payload.reason)
+  if (!payload.ok) return fail(payload.reason)
+  const identity = identityOf(payload.value)
+  let recent = verified.get(keys)
+  if (recent === undefined) verified.set(keys, (recent = new Recent(KEYS_PER_GENERATION)))
+  recent.set(text, { identity, agreed: null })
+  return ok(identity)
 }
 
 function identityOf(payload: Bytes): NodeIdentity {

@@ -19,7 +19,7 @@ import { Holds } from './holds.ts'
 import { log } from './log.ts'
 import { retry, type AgentOutcome } from './outcome.ts'
 import { toResponse } from './reply.ts'
-import { loadSigningKeys } from './signing-keys.ts'
+import { knownSigningKeys, loadSigningKeys, type SigningKeys } from './signing-keys.ts'
 
 const OURS: Record<string, AgentEndpoint> = {
   enroll,
@@ -75,7 +75,7 @@ export interface AgentRoutes {
    * Answers a request to a path that names no environment; null where the path is another. What nearly every request
    * of a fleet is for: one look into a map instead of the router's walk, which costs as much as checking a node key.
    */
-  direct(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> | null
+  direct(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response> | null
 }
 
 /** The agent routes of one isolate, with its snapshot and presence memory. */
@@ -141,29 +141,64 @@ function ofHono(c: Context<{ Bindings: Env }>, environmentReference: string | nu
   return { request: c.req.raw, env: c.env, ctx: c.executionCtx, environmentReference }
 }
 
-async function serve(
+function serve(incoming: Incoming, endpoint: AgentEndpoint, isolate: Isolate): Response | Promise<Response> {
+  const { request, env } = incoming
+  if (request.method !== 'POST') return toResponse(retry({ kind: 'method' }))
+  const keys = knownSigningKeys(env.SIGNING_KEYS)
+  return keys === undefined
+    ? serveFirst(incoming, endpoint, isolate)
+    : serveWith(keys, incoming, endpoint, isolate)
+}
+
+/** The first requests of an isolate wait for the signing keys. */
+async function serveFirst(incoming: Incoming, endpoint: AgentEndpoint, isolate: Isolate): Promise<Response> {
+  try {
+    return await serveWith(await loadSigningKeys(incoming.env.SIGNING_KEYS), incoming, endpoint, isolate)
+  } catch (error) {
+    return failed(incoming.request, error)
+  }
+}
+
+function serveWith(
+  keys: SigningKeys,
   { request, env, ctx, environmentReference }: Incoming,
   endpoint: AgentEndpoint,
-  isolate: Isolate,
-): Promise<Response> {
-  if (request.method !== 'POST') return toResponse(retry({ kind: 'method' }))
+  { snapshots, presence, holds }: Isolate,
+): Response | Promise<Response> {
   const receivedAtMs = Date.now()
-  const deadline = new Deadline(ANSWER_WITHIN_MS, receivedAtMs)
-  try {
-    const context: AgentContext = {
-      ...isolate,
-      request,
-      env,
-      keys: await loadSigningKeys(env.SIGNING_KEYS),
-      deadline,
-      environmentReference,
-      receivedAtMs,
-      waitUntil: (work) => ctx.waitUntil(work),
-    }
-    return toResponse(noted(request, await deadline.run(endpoint(context))))
-  } catch (error) {
-    return toResponse(noted(request, retry({ kind: 'unavailable', what: nameOf(error) }), error))
+  const context: AgentContext = {
+    request,
+    env,
+    keys,
+    deadline: new Deadline(ANSWER_WITHIN_MS, receivedAtMs),
+    snapshots,
+    presence,
+    holds,
+    environmentReference,
+    receivedAtMs,
+    waitUntil: (work) => ctx.waitUntil(work),
   }
+  try {
+    const outcome = endpoint(context)
+    return outcome instanceof Promise ? settled(context, outcome) : toResponse(noted(request, outcome))
+  } catch (error) {
+    return failed(request, error)
+  }
+}
+
+async function settled(
+  { request, deadline }: AgentContext,
+  outcome: Promise<AgentOutcome>,
+): Promise<Response> {
+  try {
+    return toResponse(noted(request, await deadline.run(outcome)))
+  } catch (error) {
+    return failed(request, error)
+  }
+}
+
+function failed(request: Request, error: unknown): Response {
+  return toResponse(noted(request, retry({ kind: 'unavailable', what: nameOf(error) }), error))
 }
 
 /** Failures are worth a log line each; what is said every second by thousands of agents is not. */

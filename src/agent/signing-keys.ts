@@ -25,9 +25,14 @@ export class SigningKeysUnusable extends Error {
 /** Imported keys by secret text: immutable values, so isolates may share them between requests. */
 const imported = new Map<string, SigningKeys>()
 
+/** The keys of this secret, where they were imported already: nearly always. */
+export function knownSigningKeys(secret: string | undefined): SigningKeys | undefined {
+  return imported.get(secret ?? '')
+}
+
 /** Reads the secret. Throws SigningKeysUnusable. */
 export async function loadSigningKeys(secret: string | undefined): Promise<SigningKeys> {
-  const known = imported.get(secret ?? '')
+  const known = knownSigningKeys(secret)
   if (known !== undefined) return known
   const keys = await importKeys(secret)
   imported.set(secret ?? '', keys)

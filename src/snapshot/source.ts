@@ -32,6 +32,13 @@ export interface SnapshotRequest {
 }
 
 export interface SnapshotSource {
+  /** What this isolate remembers, for answering without waiting; null or undefined: ask for it below. */
+  known: {
+    /** The head, where it is fresh. */
+    head(environmentId: string, nowMs: number): EnvironmentHead | null
+    part(hash: string): Bytes | undefined
+    nodeSet(hash: string): NodeSet | undefined
+  }
   head(environmentId: string, request: SnapshotRequest): Promise<EnvironmentHead>
   /** The head at most half a second old, for reads that are held: one of them fetches it for all. */
   newestHead(environmentId: string, request: SnapshotRequest): Promise<EnvironmentHead>
@@ -87,6 +94,11 @@ export function createSnapshotSource(): SnapshotSource {
   }
 
   return {
+    known: {
+      head: (environmentId, nowMs) => heads.get(environmentId)?.fresh(nowMs) ?? null,
+      part: (hash) => parts.get(hash),
+      nodeSet: (hash) => nodeSets.get(hash),
+    },
     async head(environmentId, request) {
       const value = headValue(environmentId)
       const fresh = value.fresh(Date.now())

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { makeNodeKey, readNodeKey, type NodeIdentity } from '../../src/agent/node-key.ts'
+import { knownKey, makeNodeKey, readNodeKey, type NodeIdentity } from '../../src/agent/node-key.ts'
 import { makeQueryId } from '../../src/agent/query-id.ts'
 import { signingKeys } from '../support/signing-keys.ts'
 
@@ -40,5 +40,21 @@ describe('a node key', () => {
     const { environmentId, ordinal } = IDENTITY
     const queryId = await makeQueryId(keys, { environmentId, number: 1, shards: 4, ordinal })
     expect(await readNodeKey(keys, queryId)).toEqual({ ok: false, reason: 'foreign' })
+  })
+
+  it('is remembered once it verified, by the signing keys that it verified under alone', async () => {
+    const key = await makeNodeKey(keys, { ...IDENTITY, ordinal: 1 })
+    expect(knownKey(keys, key)).toBeUndefined()
+    await readNodeKey(keys, key)
+    expect(knownKey(keys, key)?.identity.ordinal).toBe(1)
+    expect(knownKey(await signingKeys('k2'), key)).toBeUndefined()
+  })
+
+  it('that does not verify is not remembered', async () => {
+    const key = await makeNodeKey(keys, { ...IDENTITY, ordinal: 2 })
+    const forged = `${key.slice(0, -4)}AAAA`
+    expect((await readNodeKey(keys, forged)).ok).toBe(false)
+    expect(knownKey(keys, forged)).toBeUndefined()
+    expect(await readNodeKey(keys, forged)).toEqual({ ok: false, reason: 'bad-mac' })
   })
 })

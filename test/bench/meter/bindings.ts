@@ -20,7 +20,11 @@ const NAMESPACES = {
   ANSWER_SHARD: 'AnswerShard',
   ARCHIVE_INDEX: 'Archive',
   CARVE_SESSION: 'CarveSession',
+  FEED: 'Feed',
+  SINK: 'Sink',
+  TAIL: 'Tail',
 } as const
+const QUEUES = ['LOGS', 'DELIVERIES', 'COMPACTIONS'] as const
 
 const made = new WeakMap<Env, Map<string, Env>>()
 
@@ -30,7 +34,8 @@ export function meteredEnv(env: Env, port: Env['LOG_ACK_PORT'] = env.LOG_ACK_POR
   made.set(env, byPort)
   const known = byPort.get(port)
   if (known !== undefined) return known
-  const wrapped: Members = { ...env, LOG_ACK_PORT: port, DB: meteredD1(env.DB), LOGS: meteredQueue(env.LOGS) }
+  const wrapped: Members = { ...env, LOG_ACK_PORT: port, DB: meteredD1(env.DB) }
+  for (const queue of QUEUES) wrapped[queue] = meteredQueue(env[queue])
   for (const bucket of ['ARCHIVE', 'CARVES'] as const) wrapped[bucket] = meteredR2(env[bucket])
   for (const [binding, name] of Object.entries(NAMESPACES)) {
     wrapped[binding] = meteredNamespace(env[binding as keyof typeof NAMESPACES], name)

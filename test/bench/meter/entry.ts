@@ -69,18 +69,19 @@ export class Tail extends RealTail {
     super(watchStorage(ctx), meteredEnv(env))
   }
 }
-for (const [metered, real] of [
-  [Directory, RealDirectory],
-  [Environment, RealEnvironment],
-  [Presence, RealPresence],
-  [AnswerShard, RealAnswerShard],
-  [Archive, RealArchive],
-  [CarveSession, RealCarveSession],
-  [Feed, RealFeed],
-  [Sink, RealSink],
-  [Tail, RealTail],
+// By name, because the bundler calls one of two classes of a name another.
+for (const [name, metered, real] of [
+  ['Directory', Directory, RealDirectory],
+  ['Environment', Environment, RealEnvironment],
+  ['Presence', Presence, RealPresence],
+  ['AnswerShard', AnswerShard, RealAnswerShard],
+  ['Archive', Archive, RealArchive],
+  ['CarveSession', CarveSession, RealCarveSession],
+  ['Feed', Feed, RealFeed],
+  ['Sink', Sink, RealSink],
+  ['Tail', Tail, RealTail],
 ] as const) {
-  meterMethods(metered.prototype, real.prototype, metered.name)
+  meterMethods(metered.prototype, real.prototype, name)
 }
 
 /** Each app has snapshots and presence of its own, as each isolate has. */
@@ -95,6 +96,15 @@ function isolate(name: string): App {
     isolates.set(name, app)
   }
   return app
+}
+
+/** The log queue's consumer is `consumer`; the others are called as their queues are. */
+function consumerOf(queue: string): string {
+  return queue.endsWith('-deliveries')
+    ? 'deliveries'
+    : queue.endsWith('-compactions')
+      ? 'compactions'
+      : 'consumer'
 }
 
 function takeAll(): Response {
@@ -116,12 +126,13 @@ export default {
     })
   },
   queue: (batch, env) =>
-    inScope('consumer', async () => {
+    inScope(consumerOf(batch.queue), async () => {
       count('requests')
       const { metered, done } = meteredMessages(batch)
       await consumeQueue(metered, meteredEnv(env))
       for (const message of done) {
-        const origin = decodeMessage(message.body)?.origin
+        const content = decodeMessage(message.body)
+        const origin = content !== null && 'origin' in content ? content.origin : null
         if (origin) toArchiveMs.push(Date.now() - origin.receivedAtMs)
       }
     }),
