@@ -1,0 +1,174 @@
+/** The scenarios of `npm run chaos`: each sets its stage, breaks something, and gives back what it found. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Dice } from '../../src/simulator/fleet/dice.ts'
+import { makeEnvironment } from '../../src/simulator/fleet/environment.ts'
+import { execute } from './execute.ts'
+import { judgeEvidence, type Evidence } from './invariants.ts'
+import { Stranger } from './junk.ts'
+import { ResidentLevel } from './memory.ts'
+import type { ChaosOptions } from './options.ts'
+import { makePlan, planText } from './plan.ts'
+import { reportOf, struckText, type ChaosReport } from './report.ts'
+import type { ScenarioName } from './scenario-names.ts'
+import { SilentNode } from './silent-node.ts'
+import { setStage, type Stage } from './stage.ts'
+import { Trial } from './trial.ts'
+import { NO_CHAOS } from './worker/fault.ts'
+
+/** Room for what comes: an option, and a function here. */
+export const RUNS: Readonly<
+  Record<ScenarioName, (options: ChaosOptions, folder: string) => Promise<ChaosReport>>
+> = { faults: runFaults }
+
+/** Of load before anything is broken, to know its memory. */
+const CALM_MS = { short: 10_000, long: 60_000 } as const
+const ENROLL_WITHIN_MS = 60_000
+/** How long a fleet may take to be served again; its own back-offs are 5 s at most. */
+const WHOLE_WITHIN_MS = 60_000
+const TEMPO = 20
+const QUERY_EVERY_MS = 6_000
+const CARVES = { short: 4, long: 12 } as const
+/** Lines that are in the inbox when the faults end need a tick of the cron trigger and the consumer's turn. */
+const VERIFY_PATIENCE_MS = 60_000
+const TICK_EVERY_MS = 4_000
+/** The sweeper leaves alone what is younger than this; nothing is on its way any more when it is told to hurry. */
+const AHEAD_MS = 60_000
+
+/** Everything that can break, in turn and at random, under one fleet. */
+async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosReport> {
+  const { nodes, sabotage, seed } = options
+  const start = { front: 'old', objects: 'old' } as const
+  const stage = await setStage({ folder, ports: 2, start, hasPrevious: true, previous: options.previous })
+  try {
+    const { bundles, client, keys, runtime } = stage
+    const classes = Object.values(bundles.new.options.durableObjects).map(({ className }) => className)
+    const plan = makePlan({ seed, lastsMs: options.minutes * 60_000, classes })
+    console.log(`versions  new: ${bundles.new.version}; old: ${bundles.old.version}\n\n${planText(plan)}\n`)
+    const [url = '', strangersUrl = ''] = runtime.urls
+    const [port = 0] = runtime.ports
+    const trial = await Trial.start(
+      { name: 'fleet', url, client, keys, nodes, seed, tempo: TEMPO, queryEveryMs: QUERY_EVERY_MS },
+      stage.witnesses,
+    )
+    const defects = sabotage === undefined ? [] : [{ sabotage, port, environmentId: trial.environment.id }]
+    await runtime.set({ ...NO_CHAOS, defects })
+    const environment = await makeEnvironment(client, 'strangers', { options: { distributed_interval: 1 } })
+    stage.witnesses.set(Number(new URL(strangersUrl).port), trial.witness)
+    const stranger = new Stranger({
+      url: strangersUrl,
+      seed,
+      environment,
+      otherEnvironmentId: trial.environment.id,
+      client,
+      witness: trial.witness,
+      keys,
+    })
+    await stranger.settle()
+    const silent = await SilentNode.enroll(stranger, client, environment.id, keys)
+    say(`fleet     ${nodes} agents enroll`)
+    const enrolled = await trial.untilWhole(ENROLL_WITHIN_MS)
+    if (enrolled.missing > 0 && sabotage === undefined) throw new Error('the fleet does not come up')
+    const size = options.short ? 'short' : 'long'
+    const level = new ResidentLevel(runtime)
+    const beforeBytes = await level.during(Math.min(CALM_MS[size], plan.lastsMs))
+
+    say('chaos     begins')
+    const ticking = setInterval(() => void tick(stage, Date.now()), TICK_EVERY_MS)
+    const carving = askForCarves(trial, folder, seed, plan.lastsMs, CARVES[size])
+    const execution = await execute({ plan, runtime, defects, stranger, say })
+    const offMs = Date.now()
+    clearInterval(ticking)
+    await carving
+    console.log(`\n${struckText(plan, execution)}\n`)
+    say('chaos     is over; the fleet drains')
+    const hurrying = setInterval(() => void tick(stage, Date.now() + AHEAD_MS), TICK_EVERY_MS)
+    const evidence = await gather(trial, stranger, silent, offMs)
+    const afterBytes = await level.during(Math.min(CALM_MS[size], plan.lastsMs))
+    await trial.stop()
+    say(`fleet     stopped after ${trial.fleet.statistics.requests} requests; everything is read back`)
+    const verification = await trial.verify(VERIFY_PATIENCE_MS)
+    const carves = await trial.carves()
+    clearInterval(hurrying)
+    stranger.close()
+    const invariants = judgeEvidence({
+      ...evidence,
+      ...witnessed(trial, stranger),
+      verdicts: verification.verdicts,
+      examples: verification.examples,
+      carves,
+      memory: beforeBytes === null || afterBytes === null ? null : { beforeBytes, afterBytes },
+    })
+    const { counters, requests } = trial.fleet.statistics
+    return reportOf(options.sabotage ?? options.scenario, invariants, {
+      plan,
+      versions: { new: bundles.new.version, old: bundles.old.version },
+      struck: Object.fromEntries(execution.struck),
+      junk: Object.fromEntries(stranger.bySort),
+      requests,
+      counters,
+      queriesNotOpened: trial.fleet.liveQueries?.failures.length ?? 0,
+      carvesNotOpened: trial.refusedCarves,
+    })
+  } finally {
+    await stage.close()
+  }
+}
+
+/** What can be seen of a fleet while it still runs. */
+async function gather(
+  trial: Trial,
+  stranger: Stranger,
+  silent: SilentNode,
+  offMs: number,
+): Promise<Pick<Evidence, 'whole' | 'presence' | 'junk'>> {
+  const present = await trial.untilPresent(offMs)
+  const whole = await trial.untilWhole(WHOLE_WITHIN_MS)
+  const silence = await silent.faults()
+  return {
+    whole,
+    presence: { ...present, nodes: present.nodes + 1, wrong: [...present.wrong, ...silence] },
+    junk: { sent: stranger.sent, mistaken: stranger.mistaken },
+  }
+}
+
+/** What the witness saw and the agents counted. */
+export function witnessed(
+  trial: Trial,
+  stranger: Stranger | undefined,
+): Pick<Evidence, 'replies' | 'wrong' | 'suffered' | 'knockedOut' | 'ordinals' | 'junk'> {
+  const { witness } = trial
+  return {
+    replies: witness.replies,
+    wrong: { count: witness.wrongCount, examples: witness.wrong },
+    suffered: trial.suffered(),
+    knockedOut: { count: witness.knockedOutCount, examples: witness.knockedOut },
+    ordinals: { nodes: witness.nodes, conflicts: witness.ordinalConflicts },
+    junk: { sent: stranger?.sent ?? 0, mistaken: stranger?.mistaken ?? [] },
+  }
+}
+
+/** One tick of the cron trigger. A miss, as while the process is down, is made up by the next one. */
+export async function tick({ runtime }: Stage, atMs: number): Promise<void> {
+  await runtime.tick(atMs).catch(() => undefined)
+}
+
+async function askForCarves(
+  trial: Trial,
+  folder: string,
+  seed: string,
+  lastsMs: number,
+  count: number,
+): Promise<void> {
+  const dice = new Dice(`carves ${seed}`)
+  for (let asked = 0; asked < count; asked += 1) {
+    await trial.askForCarve(folder, (nodes) => Math.floor(dice.next() * nodes))
+    // Agents look for carves once a minute, so that those of the last minute would come too late.
+    await sleep((lastsMs * 0.6) / count)
+  }
+}
+
+const startMs = Date.now()
+export function say(text: string): void {
+  console.log(`${((Date.now() - startMs) / 1_000).toFixed(1).padStart(7)} s  ${text}`)
+}

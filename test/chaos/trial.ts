@@ -1,0 +1,194 @@
+/** One fleet in an environment of its own, the witness of what it is told, and what is found out about it afterwards. */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { SigningKeys } from '../../src/agent/signing-keys.ts'
+import { makeEnvironment, type FleetEnvironment } from '../../src/simulator/fleet/environment.ts'
+import { startFleet, type Fleet } from '../../src/simulator/fleet/fleet.ts'
+import type { OperatorClient } from '../../src/simulator/fleet/operator-client.ts'
+import { PROFILES, configurationOf, type Profile } from '../../src/simulator/fleet/profiles.ts'
+import { sufferingOf } from '../../src/simulator/fleet/report.ts'
+import { subjectOf, verify, type Verification } from '../../src/simulator/fleet/verify.ts'
+import type { Evidence } from './invariants.ts'
+import { OPERATOR_TOKEN } from './runtime.ts'
+import { Witness } from './witness.ts'
+
+export interface TrialOptions {
+  readonly name: string
+  readonly url: string
+  readonly client: OperatorClient
+  readonly keys: SigningKeys
+  readonly nodes: number
+  readonly seed: string
+  /** Divides the intervals of the profile (60, 60 and 300 s). */
+  readonly tempo: number
+  /** A live query is opened this often. */
+  readonly queryEveryMs: number
+}
+
+const PROFILE: Profile = { ...PROFILES.servers, lostReplyChance: 0.01 }
+/** Long enough for any run; it is stopped when its time has come. */
+const RUN_MS = 3_600_000
+const SPREAD_MS = 2_000
+const POLL_MS = 250
+/** Nothing may fail for this long before a fleet counts as served. */
+const QUIET_MS = 3_000
+/** osqueryd's own limit is an hour (spec 4.4): a fleet that is being broken shall come back in seconds. */
+const LOG_BACKOFF_MAX_S = 5
+/** An isolate gathers presence for up to 15 s (design 4). */
+export const PRESENCE_FLUSH_MS = 15_000
+/** A member that died in a query is started again within 8 s; and machines may be slow. */
+const PRESENCE_SLACK_MS = 10_000
+const CARVE_BYTES = 2_500_000
+
+export class Trial {
+  readonly environment: FleetEnvironment
+  readonly fleet: Fleet
+  readonly witness: Witness
+  readonly #options: TrialOptions
+  readonly #stop = new AbortController()
+  readonly #sinceMs = Date.now()
+
+  static async start(options: TrialOptions, witnesses: Map<number, Witness>): Promise<Trial> {
+    const configuration = configurationOf(PROFILE, options.tempo)
+    const environment = await makeEnvironment(options.client, options.name, {
+      ...configuration,
+      options: { ...(configuration['options'] as object), logger_tls_backoff_max: LOG_BACKOFF_MAX_S },
+    })
+    const witness = new Witness(options.keys)
+    witnesses.set(Number(new URL(options.url).port), witness)
+    return new Trial(options, environment, witness)
+  }
+
+  private constructor(options: TrialOptions, environment: FleetEnvironment, witness: Witness) {
+    this.#options = options
+    this.environment = environment
+    this.witness = witness
+    this.fleet = startFleet({
+      url: options.url,
+      enrollSecret: environment.enrollSecret,
+      profile: PROFILE,
+      nodes: options.nodes,
+      seed: options.seed,
+      runMs: RUN_MS,
+      spreadMs: SPREAD_MS,
+      tempo: options.tempo,
+      keepAlive: false,
+      stop: this.#stop.signal,
+      queries: { client: options.client, environment: environment.id, everyMs: options.queryEveryMs },
+    })
+  }
+
+  /** Two intervals of the slowest poll that presence goes by, what gathers it, and slack. */
+  get presenceWithinMs(): number {
+    const intervalMs = (1_000 * PROFILE.intervals.distributed) / this.#options.tempo
+    return 2 * intervalMs + PRESENCE_FLUSH_MS + PRESENCE_SLACK_MS
+  }
+
+  /** Waits until every member has a key and nothing has failed for a while; gives how many have none by then. */
+  async untilWhole(withinMs: number): Promise<Evidence['whole']> {
+    const { members, statistics } = this.fleet
+    const startMs = Date.now()
+    let [failures, quietSinceMs] = [statistics.failures, startMs]
+    for (;;) {
+      if (statistics.failures !== failures) {
+        failures = statistics.failures
+        quietSinceMs = Date.now()
+      }
+      const missing = members.filter(({ hasEnrolled }) => !hasEnrolled).length
+      const tookMs = Date.now() - startMs
+      const isQuiet = Date.now() - quietSinceMs >= QUIET_MS
+      if ((missing === 0 && isQuiet) || tookMs > withinMs)
+        return { members: members.length, missing: missing === 0 && !isQuiet ? 1 : missing, tookMs }
+      await sleep(POLL_MS)
+    }
+  }
+
+  /** Waits until every node is shown as online and as seen since `sinceMs`; gives those that are not in time. */
+  async untilPresent(sinceMs: number): Promise<Evidence['presence']> {
+    const path = `/environments/${this.environment.id}/nodes`
+    const startMs = Date.now()
+    for (;;) {
+      const wrong: string[] = []
+      let nodes = 0
+      for await (const node of this.#options.client.items<{
+        hostname: string
+        lastSeenAt: string
+        online: boolean
+      }>(path)) {
+        nodes += 1
+        const seenMs = Date.parse(node.lastSeenAt)
+        const isRight = node.online && seenMs >= sinceMs - 1_000 && seenMs <= Date.now() + 2_000
+        if (!isRight) wrong.push(`${node.hostname} last seen ${node.lastSeenAt}`)
+      }
+      const tookMs = Date.now() - startMs
+      if (wrong.length === 0 || Date.now() - sinceMs > this.presenceWithinMs) return { nodes, wrong, tookMs }
+      await sleep(POLL_MS)
+    }
+  }
+
+  /** Asks one node for a file, as an operator would. A refusal is no fault here: things are being broken. */
+  async askForCarve(folder: string, pick: (count: number) => number): Promise<void> {
+    const { client } = this.#options
+    const path = `/environments/${this.environment.id}`
+    try {
+      const nodes = await Array.fromAsync(client.items<{ id: string; platform: string }>(`${path}/nodes`))
+      const some = nodes.filter(({ platform }) => platform !== 'windows')
+      const node = some[pick(some.length)]
+      if (node === undefined) return
+      const file = join(folder, 'carved.bin')
+      writeFileSync(file, randomBytes(CARVE_BYTES))
+      await client.call('POST', `${path}/carves`, { path: file, targets: { nodes: [node.id] } })
+    } catch (error) {
+      this.refusedCarves.push(String(error))
+    }
+  }
+  readonly refusedCarves: string[] = []
+
+  /** Ends the fleet. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.fleet.ended
+    await this.witness.settled()
+  }
+
+  /** Reads everything back. */
+  async verify(patienceMs: number): Promise<Verification> {
+    return verify({
+      ...subjectOf(this.fleet),
+      client: this.#options.client,
+      environment: this.environment.id,
+      isShared: false,
+      sinceMs: this.#sinceMs,
+      patienceMs,
+    })
+  }
+
+  /** Carves whose every block was acknowledged, against the archives that operators can download. */
+  async carves(): Promise<Evidence['carves']> {
+    const acknowledged = this.witness.acknowledgedCarves()
+    const path = `/environments/${this.environment.id}/carves`
+    const there = new Set<string>()
+    for await (const { id, status } of this.#options.client.items<{ id: string; status: string }>(path)) {
+      if (status !== 'complete') continue
+      const reply = await fetch(`${this.#options.url}/api/v1${path}/${id}/archive`, {
+        headers: { authorization: `Bearer ${OPERATOR_TOKEN}` },
+      })
+      there.add(
+        createHash('sha256')
+          .update(Buffer.from(await reply.arrayBuffer()))
+          .digest('hex'),
+      )
+    }
+    const missing = acknowledged.filter((sha256) => !there.has(sha256)).map((sha) => `SHA-256 ${sha}`)
+    return { acknowledged: acknowledged.length, missing }
+  }
+
+  /** What agents would have suffered. Being told `node_invalid` is judged by the witness. */
+  suffered(): Record<string, number> {
+    const { crashed, failuresTakenForSuccess, linesDropped, schedulesWiped } = sufferingOf(this.fleet)
+    return { crashed, failuresTakenForSuccess, linesDropped, schedulesWiped }
+  }
+}
