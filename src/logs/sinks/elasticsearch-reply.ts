@@ -14,7 +14,7 @@ export type BulkOutcome =
   /** In the order of the lines. */
   | { kind: 'items'; items: readonly ItemOutcome[] }
   | { kind: 'retry'; reason: string }
-  | { kind: 'split'; reason: string }
+  | { kind: 'split'; reason: string; cause: 'size' | 'content' }
   /** The sink is set up wrongly, or its rights are gone: no line is at fault. */
   | { kind: 'refused'; reason: string }
 
@@ -55,10 +55,10 @@ function outcomeOfItem({ status, error }: JsonObject): ItemOutcome | { kind: 're
 /** `http.max_content_length` (100 MB) answers 413; a circuit breaker or a full queue 429. */
 function outcomeOfStatus(status: number, reply: JsonObject | null): BulkOutcome {
   const reason = reasonOf(status, reply?.['error'])
-  if (status === 413) return { kind: 'split', reason }
+  if (status === 413) return { kind: 'split', reason, cause: 'size' }
   if (status === 408 || status === 425 || status === 429 || status >= 500) return { kind: 'retry', reason }
   // A body that it cannot read for one line's sake: fewer lines will tell which.
-  if (status === 400 && reply !== null) return { kind: 'split', reason }
+  if (status === 400 && reply !== null) return { kind: 'split', reason, cause: 'content' }
   return { kind: 'refused', reason }
 }
 

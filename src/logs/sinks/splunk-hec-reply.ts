@@ -8,7 +8,7 @@ export type HecOutcome =
   /** Not now. */
   | { kind: 'retry'; reason: string }
   /** Too much at once, or one of them is bad: fewer will tell. One alone is refused for good. */
-  | { kind: 'split'; reason: string }
+  | { kind: 'split'; reason: string; cause: 'size' | 'content' }
   /** This event (from 0) is bad and nothing is said of the others. */
   | { kind: 'bad-event'; at: number; reason: string }
   /** The sink is set up wrongly, or its rights are gone: no line is at fault. */
@@ -65,7 +65,9 @@ export function readHecReply(status: number, body: Uint8Array): HecOutcome {
   }
   if (meaning !== 'bad-data') return { kind: meaning, reason }
   const at = reply['invalid-event-number']
-  return typeof at === 'number' ? { kind: 'bad-event', at, reason } : { kind: 'split', reason }
+  return typeof at === 'number'
+    ? { kind: 'bad-event', at, reason }
+    : { kind: 'split', reason, cause: 'content' }
 }
 
 /** Which of the acknowledgements asked for have come: `{"acks":{"0":true,"1":false}}`. Null: not such a reply. */
@@ -81,7 +83,8 @@ export function readAcks(status: number, body: Uint8Array): ReadonlySet<number> 
 
 function outcomeOfStatus(status: number): HecOutcome {
   const reason = `HTTP status ${status} without a code of HEC`
-  if (status === 413) return { kind: 'split', reason: 'HTTP status 413: more than its max_content_length' }
+  if (status === 413)
+    return { kind: 'split', reason: 'HTTP status 413: more than its max_content_length', cause: 'size' }
   if (status === 408 || status === 425 || status === 429 || status >= 500) return { kind: 'retry', reason }
   // A 200 that is not HEC's is somebody else's page: nothing was indexed.
   return { kind: 'refused', reason }

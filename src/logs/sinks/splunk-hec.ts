@@ -105,10 +105,10 @@ class HecAttempt {
       if (outcome.kind === 'retry') return this.#retry(outcome.reason, reply, null)
       if (outcome.kind !== 'bad-event') return outcome
       const [bad] = lines.splice(outcome.at, 1)
-      if (bad === undefined) return { kind: 'split', reason: outcome.reason }
+      if (bad === undefined) return { kind: 'split', reason: outcome.reason, cause: 'content' }
       this.#rejected.push({ eventId: bad.header.eventId, reason: outcome.reason })
     }
-    return { kind: 'split', reason: `more than ${MAX_BAD_EVENTS} events were refused` }
+    return { kind: 'split', reason: `more than ${MAX_BAD_EVENTS} events were refused`, cause: 'content' }
   }
 
   async #eventsOf(lines: readonly ArchivedLine[]): Promise<Bytes> {

@@ -91,7 +91,8 @@ export function stateOf(outcome: DeliveryOutcome): Json {
 
 /** Without the guard and the timeout that the Sink object's has. */
 export const plainSend: Send = async (url, { method, headers, body, maxReplyBytes = 65_536 }) => {
-  const response = await fetch(url, { method, headers, body, redirect: 'manual' })
+  const request: RequestInit = { method, headers, body, redirect: 'manual' }
+  const response = await fetch(url, request)
   const bytes = new Uint8Array(await response.arrayBuffer())
   return {
     status: response.status,
