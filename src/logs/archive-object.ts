@@ -1,6 +1,7 @@
 /** The objects of the archive: where they lie, and what the index says of each. Types and pure functions only. */
 
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
+import type { ByteRange } from './index/directory.ts'
 import type { LineType } from './line.ts'
 
 /** Node ids and names that a row names; beyond it says "any", so that a row stays small. */
@@ -34,6 +35,10 @@ export interface ArchiveRow {
 export interface IndexedRow extends Omit<ArchiveRow, 'ids'> {
   /** Raised with every object that is added: readers that page remember how far there was anything. */
   sequence: number
+  /** Made of others, sorted by node; its gzip has several members (lib/gzip-members). */
+  compacted: boolean
+  /** The members that may hold what was asked for; null: all. */
+  ranges: readonly ByteRange[] | null
 }
 
 /** The hour of a time, as keys and rows have it. */

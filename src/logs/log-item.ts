@@ -7,18 +7,18 @@ import { concatBytes, strictTextOf, utf8, type Bytes } from '../lib/bytes.ts'
 import type { NodeFacts } from '../db/node-facts.ts'
 import type { PageLine } from './log-page.ts'
 
-/** The body of a page. */
+/** The body of a page; `rest` is what it has beside its items. */
 export function logPageBody(
   lines: readonly PageLine[],
   facts: ReadonlyMap<string, NodeFacts>,
-  nextCursor: string | null,
+  rest: Readonly<Record<string, unknown>>,
 ): Bytes {
   const parts: Bytes[] = [utf8('{"items":[')]
   for (const [at, line] of lines.entries()) {
     if (at > 0) parts.push(utf8(','))
     parts.push(...itemOf(line, facts))
   }
-  parts.push(utf8(`],"nextCursor":${JSON.stringify(nextCursor)}}`))
+  parts.push(utf8(`],${JSON.stringify(rest).slice(1)}`))
   return concatBytes(parts)
 }
 

@@ -7,17 +7,12 @@ import { Deadline } from '../lib/deadline.ts'
 import type { ArchivePosition } from './archive.ts'
 import type { IndexedRow } from './archive-object.ts'
 import { prefixesOf } from './id-prefixes.ts'
-import { linesOf, LINE_TYPES, type ArchivedLine, type LineType } from './line.ts'
+import { linesOf } from './line.ts'
+import { lineMatcher, typesOf, type LineFilter, type LineMatcher } from './line-filter.ts'
 import { LogPage, type LinePlace, type PageLine } from './log-page.ts'
+import { ObjectDamaged, ObjectGone, readObject } from './object-reader.ts'
 
-export interface LogFilter {
-  nodeId: string | null
-  /** `result` includes snapshots: both travel under log_type result. */
-  type: LineType | null
-  name: string | null
-  /** Received in [sinceMs, untilMs). */
-  sinceMs: number | null
-  untilMs: number | null
+export interface LogFilter extends LineFilter {
   limit: number
   cursor: LogCursor | null
 }
@@ -28,6 +23,16 @@ export type LogCursor = readonly [receivedAtMs: number, index: number, eventId: 
 export interface FoundLines {
   lines: PageLine[]
   nextCursor: LogCursor | null
+  /** Everything received after this time has been looked at; null: everything in the range. */
+  searchedThroughMs: number | null
+  /** What it took. */
+  searched: Searched
+}
+
+export interface Searched {
+  objects: number
+  /** Inflated. */
+  bytes: number
 }
 
 /** Objects and inflated bytes of one call; beyond that it stops with a cursor as soon as it got anywhere. */
@@ -46,12 +51,21 @@ const END_OF_TIME_MS = 1e15
 /** One page of an environment's lines. Throws when the index or R2 does not answer. */
 export async function readLogs(env: Env, environmentId: string, filter: LogFilter): Promise<FoundLines> {
   let { cursor } = filter
+  const searched: Searched = { objects: 0, bytes: 0 }
   for (let round = 1; ; round += 1) {
-    const reading = new Reading(env, environmentId, { ...filter, cursor })
-    const { lines, next } = await reading.readOn()
-    if (next === null) return { lines, nextCursor: null }
+    const reading = new Reading(env, environmentId, { ...filter, cursor }, searched)
+    const found = await reading.readOn().catch((error: unknown) => {
+      // What it was reading was replaced long ago and is gone by now: the index says what to read instead.
+      if (error instanceof ObjectGone && round < MAX_ROUNDS) return null
+      throw error
+    })
+    if (found === null) continue
+    const { lines, next } = found
+    if (next === null) return { lines, nextCursor: null, searchedThroughMs: null, searched }
     cursor = [next.receivedAtMs, next.index, next.eventId, reading.maxSequence ?? 0]
-    if (lines.length > 0 || reading.isSpent || round >= MAX_ROUNDS) return { lines, nextCursor: cursor }
+    if (lines.length > 0 || reading.isSpent || round >= MAX_ROUNDS) {
+      return { lines, nextCursor: cursor, searchedThroughMs: next.receivedAtMs, searched }
+    }
   }
 }
 
@@ -65,11 +79,11 @@ class Reading {
   readonly #page: LogPage
   /** Lines that were looked for in newer objects. */
   readonly #asked = new Set<string>()
-  #objects = 0
-  #bytes = 0
+  readonly #matches: LineMatcher
+  readonly #searched: Searched
   #indexCalls = 0
 
-  constructor(env: Env, environmentId: string, filter: LogFilter) {
+  constructor(env: Env, environmentId: string, filter: LogFilter, searched: Searched) {
     this.#env = env
     this.#environmentId = environmentId
     this.#filter = filter
@@ -78,13 +92,14 @@ class Reading {
     this.#start = cursor === null ? null : { receivedAtMs, index, eventId }
     this.maxSequence = maxSequence
     this.#page = new LogPage(filter.limit, this.#start)
+    this.#matches = lineMatcher(filter)
+    this.#searched = searched
   }
 
   /** Whether it was enough for one call. */
   get isSpent(): boolean {
-    return (
-      this.#objects >= MAX_OBJECTS || this.#bytes >= MAX_READ_BYTES || this.#indexCalls >= MAX_INDEX_CALLS
-    )
+    const { objects, bytes } = this.#searched
+    return objects >= MAX_OBJECTS || bytes >= MAX_READ_BYTES || this.#indexCalls >= MAX_INDEX_CALLS
   }
 
   /** Reads objects from the newest until the page is full, nothing is left, or it was enough for one call. */
@@ -168,38 +183,28 @@ class Reading {
   }
 
   async #offer(rows: readonly IndexedRow[]): Promise<void> {
-    for (const lines of await Promise.all(rows.map((row) => this.#readObject(row)))) {
-      for (const line of lines) if (this.#matches(line)) this.#page.offer(line)
+    await Promise.all(rows.map((row) => this.#offerObject(row)))
+  }
+
+  /** Offers the lines of an object; none where it is gone: erased or past its retention. */
+  async #offerObject(row: IndexedRow): Promise<void> {
+    this.#searched.objects += 1
+    try {
+      for await (const piece of readObject(this.#env, row, new Deadline(CALL_WITHIN_MS))) {
+        this.#searched.bytes += piece.length
+        for (const line of linesOf(piece)) if (this.#matches(line)) this.#page.offer(line)
+      }
+    } catch (error) {
+      if (!(error instanceof ObjectGone) && !(error instanceof ObjectDamaged)) throw error
+      await this.#noteUnreadable(row, error)
     }
   }
 
-  /** The lines of an object; none where it is gone: erased, compacted or past its retention. */
-  async #readObject(row: IndexedRow): Promise<Iterable<ArchivedLine>> {
-    this.#objects += 1
-    this.#bytes += row.lineBytes
-    const deadline = new Deadline(CALL_WITHIN_MS)
-    const object = await deadline.run(this.#env.ARCHIVE.get(row.key))
-    if (object === null) return []
-    const inflated = object.body.pipeThrough(
-      new DecompressionStream('gzip') as ReadableWritablePair<Uint8Array>,
-    )
-    return linesOf(new Uint8Array(await deadline.run(new Response(inflated).arrayBuffer())))
+  /** Throws on where the row is gone too: then its lines are somewhere else by now. */
+  async #noteUnreadable(row: IndexedRow, error: ObjectGone | ObjectDamaged): Promise<void> {
+    const stub = this.#env.ARCHIVE_INDEX.getByName(this.#environmentId)
+    const isKnown = await new Deadline(CALL_WITHIN_MS).run(stub.markMissing([row.sequence]))
+    console.error(JSON.stringify({ event: 'archived-object-unreadable', key: row.key, reason: error.name }))
+    if (!isKnown) throw error
   }
-
-  #matches({ header }: ArchivedLine): boolean {
-    const { nodeId, name, type, sinceMs, untilMs } = this.#filter
-    const receivedAtMs = Date.parse(header.receivedAt)
-    return (
-      (nodeId === null || header.nodeId === nodeId) &&
-      (name === null || header.name === name) &&
-      typesOf(type).includes(header.type) &&
-      (sinceMs === null || receivedAtMs >= sinceMs) &&
-      (untilMs === null || receivedAtMs < untilMs)
-    )
-  }
-}
-
-function typesOf(type: LineType | null): readonly LineType[] {
-  if (type === null) return LINE_TYPES
-  return type === 'result' ? ['result', 'snapshot'] : [type]
 }

@@ -2,13 +2,15 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { isUuid } from '../lib/bytes.ts'
+import { rfc3339 } from '../lib/time.ts'
 import { LINE_TYPES } from '../logs/line.ts'
 import { logPageBody, nodesWithoutHostname } from '../logs/log-item.ts'
 import { nodeFactsOf } from '../logs/node-facts.ts'
 import { readLogs } from '../logs/read.ts'
-import type { OperatorRoutes } from './context.ts'
-import { inEnvironment, repliesList, time } from './describe.ts'
+import type { OperatorContext, OperatorRoutes } from './context.ts'
+import { inEnvironment, inEnvironmentWithId, replies, time } from './describe.ts'
 import { cursorOf, pagingQuery } from './paging.ts'
+import { notFound } from './problem.ts'
 
 /** Time, place, id, newest object: see LogCursor. */
 const cursorKey = z.tuple([z.int(), z.int(), z.string(), z.int()])
@@ -26,17 +28,61 @@ export const timeParameter = z
   .optional()
   .openapi({ type: 'string', format: 'date-time' })
 
-const logQuery = z.object({
-  node: z.string().refine(isUuid, 'is not the id of a node').optional(),
+/** A search reads every line that may match: texts are no longer than a path. */
+const MAX_SEARCH_CHARACTERS = 1_024
+
+const searched = z
+  .string()
+  .min(1, 'is empty')
+  .max(MAX_SEARCH_CHARACTERS, `is longer than ${MAX_SEARCH_CHARACTERS} characters`)
+  .optional()
+
+const lineParameters = {
   type: z
     .enum(LINE_TYPES, `is none of ${LINE_TYPES.join(', ')}`)
     .optional()
     .openapi({ description: '`result` includes snapshots' }),
-  name: z.string().optional().openapi({ description: 'Exact name of a scheduled query' }),
+  name: z
+    .string()
+    .optional()
+    .openapi({ description: 'Name of a scheduled query as agents write it; `*` stands for any characters' }),
   since: timeParameter,
   until: timeParameter,
+  column: searched.openapi({
+    description:
+      'With `value`: lines with a row whose column has exactly this value (`column=path&value=/etc/passwd`)',
+  }),
+  value: z
+    .string()
+    .max(MAX_SEARCH_CHARACTERS, `is longer than ${MAX_SEARCH_CHARACTERS} characters`)
+    .optional()
+    .openapi({ description: 'May be empty' }),
+  text: searched.openapi({ description: 'Occurs in a name or a value of the line, whatever the case' }),
   ...pagingQuery(cursorKey),
-})
+}
+
+const logQuery = z
+  .object({ node: z.string().refine(isUuid, 'is not the id of a node').optional(), ...lineParameters })
+  .check(bothOrNeither)
+const nodeLogQuery = z.object(lineParameters).check(bothOrNeither)
+
+type LogQuery = z.infer<typeof logQuery>
+
+/** A column without a value asks for nothing. */
+function bothOrNeither(context: {
+  value: { column?: string | undefined; value?: string | undefined }
+  issues: unknown[]
+}) {
+  const { column, value } = context.value
+  if ((column === undefined) === (value === undefined)) return
+  const [missing, present] = column === undefined ? ['column', 'value'] : ['value', 'column']
+  context.issues.push({
+    code: 'custom',
+    message: `is needed with ${present}`,
+    path: [missing],
+    input: context.value,
+  })
+}
 
 const logSchema = z
   .object({
@@ -61,28 +107,65 @@ const logSchema = z
   })
   .openapi('LogLine')
 
+const pageSchema = z.object({
+  items: z.array(logSchema),
+  nextCursor: z.string().nullable().openapi({
+    description:
+      'The next page. There may be one although this has no items: a search stops when it was enough work',
+  }),
+  searchedThrough: time.nullable().openapi({
+    description: 'Everything received after this time was looked at; null: everything that was asked for',
+  }),
+  searched: z.object({
+    objects: z.int(),
+    bytes: z.int().openapi({ description: 'Inflated' }),
+  }),
+})
+
 export function addLogRoutes(routes: OperatorRoutes): void {
   routes.openapi(
     createRoute({
       method: 'get',
       path: '/environments/{env}/logs',
       request: { params: inEnvironment, query: logQuery },
-      responses: repliesList(logSchema),
+      responses: replies(200, 'A page, newest first', pageSchema),
     }),
-    async (c) => {
-      const { node, type, name, since, until, limit, cursor } = c.req.valid('query')
-      const { lines, nextCursor } = await readLogs(c.env, c.var.environment.id, {
-        nodeId: node ?? null,
-        type: type ?? null,
-        name: name === undefined || name === '' ? null : name,
-        sinceMs: since ?? null,
-        untilMs: until ?? null,
-        limit,
-        cursor,
-      })
-      const facts = await nodeFactsOf(c.env, nodesWithoutHostname(lines))
-      const body = logPageBody(lines, facts, nextCursor === null ? null : cursorOf(nextCursor))
-      return new Response(body, { headers: { 'content-type': 'application/json' } })
+    (c) => replyWithLogs(c, c.req.valid('query')),
+  )
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/environments/{env}/nodes/{id}/logs',
+      request: { params: inEnvironmentWithId, query: nodeLogQuery },
+      responses: replies(200, 'A page, newest first', pageSchema),
+    }),
+    // A node that was deleted keeps its lines, so it need not be there: who has none has an empty page.
+    (c) => {
+      const { id } = c.req.valid('param')
+      return isUuid(id) ? replyWithLogs(c, { ...c.req.valid('query'), node: id }) : notFound('node')
     },
   )
+}
+
+async function replyWithLogs(c: OperatorContext, query: LogQuery): Promise<Response> {
+  const { node, type, name, since, until, column, value, text, limit, cursor } = query
+  const found = await readLogs(c.env, c.var.environment.id, {
+    nodeId: node ?? null,
+    type: type ?? null,
+    name: name === undefined || name === '' ? null : name,
+    sinceMs: since ?? null,
+    untilMs: until ?? null,
+    column: column === undefined || value === undefined ? null : { name: column, value },
+    text: text ?? null,
+    limit,
+    cursor,
+  })
+  const { lines, nextCursor, searchedThroughMs, searched } = found
+  const facts = await nodeFactsOf(c.env, nodesWithoutHostname(lines))
+  const body = logPageBody(lines, facts, {
+    nextCursor: nextCursor === null ? null : cursorOf(nextCursor),
+    searchedThrough: searchedThroughMs === null ? null : rfc3339(searchedThroughMs),
+    searched,
+  })
+  return new Response(body, { headers: { 'content-type': 'application/json' } })
 }

@@ -88,7 +88,12 @@ describe('filters', () => {
   it('another environment has none of it', async () => {
     const [env, other] = [await newEnvironment(), await newEnvironment()]
     await write(env, [[line(0)]])
-    expect(await read(other)).toEqual({ items: [], nextCursor: null })
+    expect(await read(other)).toEqual({
+      items: [],
+      nextCursor: null,
+      searchedThrough: null,
+      searched: { objects: 0, bytes: 0 },
+    })
   })
 
   it.each([
