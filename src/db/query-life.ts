@@ -40,3 +40,16 @@ export async function listErased(
     .all<{ number: number; shards: number }>()
   return results
 }
+
+/** What D1 says of a query; null where it is erased or was never there. */
+export async function readQueryFate(
+  db: D1Database,
+  environmentId: string,
+  number: number,
+): Promise<'open' | 'complete' | 'stopped' | 'expired' | null> {
+  const row = await db
+    .prepare('SELECT status FROM queries WHERE environment_id = ?1 AND number = ?2 AND erased_at IS NULL')
+    .bind(environmentId, number)
+    .first<{ status: 'open' | 'complete' | 'stopped' | 'expired' }>()
+  return row?.status ?? null
+}

@@ -2,26 +2,44 @@
 
 export type QueryStatus = 'open' | 'complete' | 'stopped' | 'expired'
 
-export interface QueryCounts {
-  targeted: number
-  /** Failed ones included. */
+/** What shards count of a query's nodes; see AnswerCounts. */
+interface Counted {
+  offered: number
   answered: number
   failed: number
-  pending: number
+  denylisted: number
+  notApplicable: number
 }
 
-export function queryCounts(targeted: number, answers: { answered: number; failed: number }): QueryCounts {
-  return { targeted, ...answers, pending: Math.max(0, targeted - answers.answered) }
+export interface QueryCounts extends Counted {
+  targeted: number
+  /** Neither answered nor found not to apply; of an ended query they will not be asked any more. */
+  pending: number
+  /** Those pending ones that the query expired for. */
+  expired: number
+}
+
+export interface QueryFacts {
+  status: QueryStatus
+  targeted: number
+  expiresAtMs: number
+}
+
+export function queryCounts(query: QueryFacts, counted: Counted, nowMs: number): QueryCounts {
+  const { offered, answered, failed, denylisted, notApplicable } = counted
+  const pending = Math.max(0, query.targeted - answered - notApplicable)
+  const expired = statusOf(query, pending, nowMs) === 'expired' ? pending : 0
+  return { targeted: query.targeted, offered, answered, failed, denylisted, notApplicable, expired, pending }
 }
 
 /** D1 hears of an end a little later than it happens: completeness and expiry are seen here at once. */
-export function queryStatus(
-  query: { status: QueryStatus; expiresAtMs: number },
-  counts: QueryCounts,
-  nowMs: number,
-): QueryStatus {
+export function queryStatus(query: QueryFacts, counts: { pending: number }, nowMs: number): QueryStatus {
+  return statusOf(query, counts.pending, nowMs)
+}
+
+function statusOf(query: QueryFacts, pending: number, nowMs: number): QueryStatus {
   if (query.status === 'stopped') return 'stopped'
-  if (counts.pending === 0) return 'complete'
+  if (pending === 0) return 'complete'
   if (query.status === 'open' && query.expiresAtMs <= nowMs) return 'expired'
   return query.status
 }

@@ -4,6 +4,8 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { insertQuery, listQueries, markQueryErased, stopQuery, type QueryRow } from '../db/queries.ts'
 import type { Targets } from '../fleet/targeting.ts'
 import { sha256HexOfText, timeOrderedUuid, utf8 } from '../lib/bytes.ts'
+import { NO_ANSWERS } from '../queries/answer.ts'
+import { feedStub } from '../queries/shard-name.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import {
@@ -15,6 +17,7 @@ import {
   repliesList,
   repliesNothing,
 } from './describe.ts'
+import { reasonOf } from './failure.ts'
 import { numberKey, pageOf, pagingQuery } from './paging.ts'
 import { deleted, publishEnvironment } from './publish.ts'
 import { eraseAnswers, queryOfPath, querySchema, shownQueries, shownQuery } from './query-view.ts'
@@ -134,7 +137,7 @@ async function createQuery(
     expiresAtMs: c.var.nowMs + body.expiresInSeconds * 1_000,
   })
   const live = await publishEnvironment(c.env, row.environmentId, revision)
-  return c.json({ ...(await shownQuery(c, row, { answered: 0, failed: 0 })), revision, live }, 201)
+  return c.json({ ...(await shownQuery(c, row, NO_ANSWERS)), revision, live }, 201)
 }
 
 /** Stopping twice, or what has ended, changes nothing and says what is. */
@@ -144,6 +147,7 @@ async function stop(c: OperatorContext, row: QueryRow): Promise<Response> {
   const note = environmentChangeNote(c, 'query.stop', row.id)
   const revision = await stopQuery(c.var.db, note, row)
   const live = await publishEnvironment(c.env, row.environmentId, revision)
+  tellViewers(c, row)
   return c.json({ ...before, status: 'stopped', revision, live })
 }
 
@@ -152,5 +156,16 @@ async function erase(c: OperatorContext, row: QueryRow): Promise<Response> {
   // First nobody is offered it any more, then what was answered goes.
   const live = await publishEnvironment(c.env, row.environmentId, revision)
   await eraseAnswers(c, row)
+  tellViewers(c, row)
   return deleted(revision, live)
+}
+
+/** Ends the streams of a query; its Feed hears of it within half a minute anyway. */
+function tellViewers(c: OperatorContext, row: QueryRow): void {
+  const told = feedStub(c.env, row.environmentId, row.number).changed('stopped')
+  c.executionCtx.waitUntil(
+    told.catch((error: unknown) => {
+      console.warn(JSON.stringify({ event: 'viewers-not-told', reason: reasonOf(error) }))
+    }),
+  )
 }

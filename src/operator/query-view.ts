@@ -5,6 +5,7 @@ import { findQuery, type QueryRow } from '../db/queries.ts'
 import { queryCounts, queryStatus } from '../fleet/query-status.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { rfc3339 } from '../lib/time.ts'
+import { NO_ANSWERS, type AnswerCounts } from '../queries/answer.ts'
 import { readCounts, readManyCounts } from '../queries/read.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import type { OperatorContext } from './context.ts'
@@ -17,6 +18,17 @@ const COUNTS_WITHIN_MS = 2_000
 /** What could not be erased by then, the environment's object erases later. */
 const ERASE_WITHIN_MS = 3_000
 
+export const countsSchema = z.object({
+  targeted: z.int(),
+  offered: z.int().openapi({ description: 'Were handed it at least once' }),
+  answered: z.int().openapi({ description: 'Failed ones included' }),
+  failed: z.int().openapi({ description: 'Denylisted ones included' }),
+  denylisted: z.int().openapi({ description: 'It was running when osqueryd died the last time' }),
+  notApplicable: z.int().openapi({ description: 'The discovery query said no' }),
+  expired: z.int().openapi({ description: 'Pending when the query expired' }),
+  pending: z.int().openapi({ description: 'Neither answered nor found not to apply' }),
+})
+
 export const querySchema = z
   .object({
     id: z.string(),
@@ -27,12 +39,7 @@ export const querySchema = z
     createdAt: time,
     createdBy: z.string(),
     expiresAt: time,
-    counts: z.object({
-      targeted: z.int(),
-      answered: z.int().openapi({ description: 'Failed ones included' }),
-      failed: z.int(),
-      pending: z.int(),
-    }),
+    counts: countsSchema,
   })
   .openapi('Query')
 
@@ -42,14 +49,10 @@ export async function queryOfPath(c: OperatorContext, id: string): Promise<Query
 }
 
 /** One query. Throws where its shards do not answer. */
-export async function shownQuery(
-  c: OperatorContext,
-  row: QueryRow,
-  known?: { answered: number; failed: number },
-) {
+export async function shownQuery(c: OperatorContext, row: QueryRow, known?: AnswerCounts) {
   const answers =
     known ?? (await new Deadline(COUNTS_WITHIN_MS).run(readCounts(c.env, row.environmentId, row)))
-  const counts = queryCounts(row.targeted, answers)
+  const counts = queryCounts(row, answers, c.var.nowMs)
   return {
     id: row.id,
     kind: row.kind,
@@ -68,7 +71,7 @@ export async function shownQueries(c: OperatorContext, rows: readonly QueryRow[]
   if (rows.length === 0) return []
   const counted = readManyCounts(c.env, c.var.environment.id, rows)
   const counts = await new Deadline(COUNTS_WITHIN_MS).run(counted)
-  return Promise.all(rows.map((row, index) => shownQuery(c, row, counts[index])))
+  return Promise.all(rows.map((row, index) => shownQuery(c, row, counts[index] ?? NO_ANSWERS)))
 }
 
 /** Erases a query's answers from its shards now, as far as they answer. */

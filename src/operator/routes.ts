@@ -22,6 +22,7 @@ import { addOpenApiRoute } from './openapi.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
 import { addQueryRoutes } from './queries.ts'
+import { addQueryStreamRoutes } from './query-stream.ts'
 import { notFound, unprocessable } from './problem.ts'
 import { addQuarantineRoutes } from './quarantine.ts'
 import { limitBody } from './request-body.ts'
@@ -38,6 +39,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addConfigurationRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,
+  addQueryStreamRoutes,
   addCarveRoutes,
   addLogRoutes,
   addArchiveObjectRoutes,

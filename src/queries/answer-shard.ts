@@ -12,8 +12,11 @@ import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { shardOf } from '../snapshot/remaining.ts'
 import type { AnswerCounts, AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
+import { ArrivalStore, type ArrivalWithRows } from './arrival-store.ts'
 import * as limits from './constants.ts'
+import { feedStub } from './shard-name.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
+import { ShardWatches, type ShardReport } from './shard-watches.ts'
 
 const OFFER_POLICY: OfferPolicy = {
   againAfterMs: limits.OFFER_AGAIN_AFTER_MS,
@@ -27,11 +30,15 @@ const LINKS_PER_ALARM = 200
 
 export class AnswerShard extends DurableObject<Env> {
   readonly #store: ShardStore
+  readonly #arrivals: ArrivalStore
+  readonly #watches: ShardWatches
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     applySchema(ctx.storage, SHARD_SCHEMA)
     this.#store = new ShardStore(ctx.storage.sql)
+    this.#arrivals = new ArrivalStore(ctx.storage.sql)
+    this.#watches = new ShardWatches(this.#arrivals, (number, report) => this.#tellFeed(number, report))
   }
 
   /**
@@ -53,6 +60,7 @@ export class AnswerShard extends DurableObject<Env> {
       sqlBytes += query.sql.length
       if (offered.length > 0 && sqlBytes > limits.MAX_OFFERED_SQL_BYTES) break
       if (decision !== 'same') this.#store.noteOffer(number, ordinal, nowMs)
+      this.#watches.changed(number)
       offered.push({ number, sql: query.sql })
     }
     return offered
@@ -74,6 +82,7 @@ export class AnswerShard extends DurableObject<Env> {
       else {
         this.#store.putAnswer(answer, node, nowMs)
         this.#store.markChanged(answer.number)
+        this.#watches.changed(answer.number)
         if (query.kind === 'carve') this.#noteCarves(answer, node)
         tally.stored += 1
         dueInMs = Math.min(dueInMs, this.#reportDueInMs(query, nowMs))
@@ -83,9 +92,9 @@ export class AnswerShard extends DurableObject<Env> {
     return tally
   }
 
-  /** For each of these queries: how many of this shard's nodes answered, and how many of those failed. */
+  /** For each of these queries: what became of this shard's nodes. */
   counts(numbers: readonly number[]): AnswerCounts[] {
-    return numbers.map((number) => this.#store.counts(number))
+    return numbers.map((number) => this.#arrivals.counts(number))
   }
 
   /** Answers without their rows, newest first, after a place in that order. */
@@ -122,9 +131,29 @@ export class AnswerShard extends DurableObject<Env> {
     }
   }
 
+  /** Reports to the query's Feed whatever changes until then; returns what there is now. */
+  watch(number: number, untilMs: number): Promise<ShardReport> {
+    return this.#watches.watch(number, untilMs)
+  }
+
+  /** Answers with their rows in the order of their arrival, after a place in it, until `maxBytes` are together. */
+  arrivals(number: number, after: number, limit: number, maxBytes: number): ArrivalWithRows[] {
+    const arrivals: ArrivalWithRows[] = []
+    let bytes = 0
+    for (const arrival of this.#arrivals.after(number, after, limit)) {
+      const rows = this.#store.rows(number, arrival.ordinal)
+      bytes += rows?.length ?? 0
+      arrivals.push({ ...arrival, rows })
+      if (bytes >= maxBytes) break
+    }
+    return arrivals
+  }
+
   /** Forgets a query and its answers for good. Idempotent. */
   erase(number: number): void {
     this.#store.erase(number)
+    this.#arrivals.erase(number)
+    this.#watches.drop(number)
   }
 
   override async alarm(): Promise<void> {
@@ -144,6 +173,11 @@ export class AnswerShard extends DurableObject<Env> {
     const [environmentId, shards, shard] = (this.ctx.id.name ?? '').split('/')
     if (environmentId === undefined || shard === undefined) throw new Error('the object is addressed by name')
     return { environmentId, shards: Number(shards), shard: Number(shard) }
+  }
+
+  #tellFeed(number: number, report: ShardReport): Promise<boolean> {
+    const { environmentId, shard } = this.#place
+    return feedStub(this.env, environmentId, number).report(shard, report)
   }
 
   #environment() {
@@ -172,7 +206,8 @@ export class AnswerShard extends DurableObject<Env> {
 
   #reportDueInMs(query: ShardQuery, nowMs: number): number {
     const targets = NodeSet.fromBytes(query.targets).size
-    if (this.#store.counts(query.number).answered >= targets) return limits.REPORT_LAST_AFTER_MS
+    // Arrivals have no gaps, so that the last one is their number: this is asked with each write.
+    if (this.#arrivals.lastArrival(query.number) >= targets) return limits.REPORT_LAST_AFTER_MS
     if (query.kind === 'carve') return limits.REPORT_LAST_AFTER_MS
     return Math.max(limits.REPORT_LAST_AFTER_MS, query.reportedAtMs + limits.REPORT_EVERY_MS - nowMs)
   }

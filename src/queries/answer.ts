@@ -37,10 +37,38 @@ export interface AnswerRecord {
   truncated: boolean
 }
 
-/** Of the nodes asked, how many answered; failed ones included. */
+/** Of the nodes asked, what became of how many. */
 export interface AnswerCounts {
+  /** Were offered it at least once, whatever came of it. */
+  offered: number
+  /** Failed ones included. */
   answered: number
+  /** Denylisted ones included. */
   failed: number
+  /** Would not run it, because it was running when osqueryd died the last time (spec 5.3). */
+  denylisted: number
+  /** The discovery query said no. */
+  notApplicable: number
+}
+
+export const NO_ANSWERS: Readonly<AnswerCounts> = {
+  offered: 0,
+  answered: 0,
+  failed: 0,
+  denylisted: 0,
+  notApplicable: 0,
+}
+
+export function sumOfCounts(counts: readonly AnswerCounts[]): AnswerCounts {
+  const sum = { ...NO_ANSWERS }
+  for (const each of counts) {
+    sum.offered += each.offered
+    sum.answered += each.answered
+    sum.failed += each.failed
+    sum.denylisted += each.denylisted
+    sum.notApplicable += each.notApplicable
+  }
+  return sum
 }
 
 /** A place in the order of answers: newest first, then by ordinal. */

@@ -1,5 +1,314 @@
-/** The Feed object: one for each query that is watched. */
+/**
+ * The Feed object: one for each query that is watched, named `<environment>/<number>`. Viewers are connected to it, its
+ * shards report to it; rows are fetched from the shards as fast as each viewer takes them. Nothing in it is a truth: it
+ * may be evicted, restarted or deleted at any time, and a viewer comes back with its cursor.
+ */
 
 import { DurableObject } from 'cloudflare:workers'
+import { utf8 } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
+import { applySchema } from '../lib/object-schema.ts'
+import { readQueryFate } from '../db/query-life.ts'
+import { endLine, progressKey, progressLines, viewOf, type QueryView } from './feed-lines.ts'
+import { FeedRows } from './feed-rows.ts'
+import { FEED_SCHEMA, FeedStore, type WatchedQuery } from './feed-store.ts'
+import { readCommand } from './feed-commands.ts'
+import { answerShardStub } from './shard-name.ts'
+import type { ShardReport } from './shard-watches.ts'
+import { readPlace, startPlace, type ViewerPlace } from './viewer-place.ts'
 
-export class Feed extends DurableObject<Env> {}
+/** The header in which the Worker hands over the query, as JSON. Nobody else reaches this object. */
+export const WATCHED_QUERY_HEADER = 'x-watched-query'
+/** Shards report for this long; renewed twice as often, which also heals reports that were lost. */
+const WATCH_FOR_MS = 60_000
+const RENEW_EVERY_MS = 30_000
+const SHARDS_WITHIN_MS = 2_000
+/** A shard that did not hand over its rows is asked again after this. */
+const SHARD_AGAIN_AFTER_MS = 2_000
+/** Progress at most once a second for each viewer, and at least this often, so that a dead connection is noticed. */
+const PROGRESS_EVERY_MS = 1_000
+const SIGN_OF_LIFE_EVERY_MS = 15_000
+const MAX_ROWS_PER_BATCH = 500
+/** The environment hears of an operator's actions at most this often. */
+const ACTION_EVERY_MS = 5_000
+
+/** What a viewer has been shown. */
+interface Viewer {
+  place: ViewerPlace
+  progressKey: string
+  progressAtMs: number
+  ended: boolean
+}
+
+/** What survives hibernation with a WebSocket. */
+interface Attachment {
+  viewer: Viewer
+  /** Rows that the viewer still takes. */
+  credits: number
+}
+
+interface Step {
+  lines: string[]
+  rows: number
+  viewer: Viewer
+}
+
+export class Feed extends DurableObject<Env> {
+  readonly #store: FeedStore
+  readonly #rows: FeedRows
+  readonly #busySockets = new Set<WebSocket>()
+  readonly #shardAgainAtMs = new Map<number, number>()
+  #streams = 0
+  #change = Promise.withResolvers<void>()
+  #wakesLater = false
+  #actedAtMs = 0
+  #renewedAtMs = 0
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    applySchema(ctx.storage, FEED_SCHEMA)
+    this.#store = new FeedStore(ctx.storage.sql)
+    this.#rows = new FeedRows(env)
+  }
+
+  /** Connects a viewer: a WebSocket where the request asks for one, else an NDJSON body. */
+  override async fetch(request: Request): Promise<Response> {
+    const query = JSON.parse(request.headers.get(WATCHED_QUERY_HEADER) ?? '') as WatchedQuery
+    const { searchParams } = new URL(request.url)
+    const place = readPlace(searchParams.get('cursor') ?? '', query.shards) ?? startPlace(query.shards)
+    this.#store.putQuery(query)
+    await this.#renew(query)
+    await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
+    this.ctx.waitUntil(this.act())
+    const viewer = { place, progressKey: '', progressAtMs: 0, ended: false }
+    if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return this.#stream(viewer)
+    return this.#accept({ viewer, credits: Number(searchParams.get('credits')) }, request)
+  }
+
+  /** A shard says what it has of the query. False: nobody watches. */
+  report(shard: number, report: ShardReport): boolean {
+    if (this.#store.query() === null || !this.#isWatched()) return false
+    this.#store.putReport(shard, report)
+    this.#wake()
+    return true
+  }
+
+  /** The query was stopped or erased: whoever watches is told. */
+  changed(status: 'stopped'): void {
+    const query = this.#store.query()
+    if (query === null) return
+    this.#store.putQuery({ ...query, status })
+    this.#wake()
+  }
+
+  /** A viewer's operator did something: acceleration goes on from now. */
+  async act(): Promise<void> {
+    const query = this.#store.query()
+    if (query === null || Date.now() - this.#actedAtMs < ACTION_EVERY_MS) return
+    this.#actedAtMs = Date.now()
+    try {
+      await this.env.ENVIRONMENT.getByName(query.environmentId).watch(query.number)
+    } catch (error) {
+      console.warn(JSON.stringify({ event: 'not-accelerated', error: String(error) }))
+    }
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const command = readCommand(message)
+    if (command === null) return socket.close(1003, 'not a message of this stream')
+    if (command.type === 'active') return this.act()
+    const attachment = socket.deserializeAttachment() as Attachment
+    socket.serializeAttachment({ ...attachment, credits: attachment.credits + command.rows })
+    await this.#pump(socket)
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#busySockets.delete(socket)
+  }
+
+  override async alarm(): Promise<void> {
+    const query = this.#store.query()
+    // What is here can be had again; a Feed that nobody looks at is not worth its storage.
+    if (query === null || !this.#isWatched()) return this.#store.forgetAll()
+    await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
+    await this.#readFate(query)
+    await this.#renew(query)
+    this.#wake()
+  }
+
+  #isWatched(): boolean {
+    return this.#streams > 0 || this.ctx.getWebSockets().length > 0
+  }
+
+  /** Asks every shard for what it has, and for reports from now on. A shard that is away is made up for later. */
+  async #renew({ environmentId, shards, number }: WatchedQuery): Promise<void> {
+    if (Date.now() - this.#renewedAtMs < PROGRESS_EVERY_MS) return
+    this.#renewedAtMs = Date.now()
+    const untilMs = Date.now() + WATCH_FOR_MS
+    const deadline = new Deadline(SHARDS_WITHIN_MS)
+    const asked = Array.from({ length: shards }, async (_, shard) => {
+      const stub = answerShardStub(this.env, environmentId, shards, shard)
+      this.#store.putReport(shard, await deadline.run(stub.watch(number, untilMs)))
+    })
+    const silent = (await Promise.allSettled(asked)).filter(({ status }) => status === 'rejected').length
+    if (silent > 0) console.warn(JSON.stringify({ event: 'feed-shards-silent', number, silent }))
+  }
+
+  /** D1 knows whether the query was stopped while nobody could tell us. */
+  async #readFate(query: WatchedQuery): Promise<void> {
+    try {
+      const fate = readQueryFate(this.env.DB, query.environmentId, query.number)
+      const status = await new Deadline(SHARDS_WITHIN_MS).run(fate)
+      if (status !== query.status) this.#store.putQuery({ ...query, status: status ?? 'stopped' })
+    } catch (error) {
+      console.warn(JSON.stringify({ event: 'feed-without-d1', error: String(error) }))
+    }
+  }
+
+  /** Something changed: viewers that wait go on. */
+  #wake(): void {
+    this.#change.resolve()
+    this.#change = Promise.withResolvers<void>()
+    for (const socket of this.ctx.getWebSockets()) this.ctx.waitUntil(this.#pump(socket))
+  }
+
+  /** Goes on in a moment: there is progress that was too early to tell, or a shard to ask again. */
+  #wakeLater(): void {
+    if (this.#wakesLater) return
+    this.#wakesLater = true
+    setTimeout(() => {
+      this.#wakesLater = false
+      this.#wake()
+    }, PROGRESS_EVERY_MS)
+  }
+
+  /** The next lines for a viewer that takes so many rows; null where there is nothing new. */
+  async #step(viewer: Viewer, maxRows: number): Promise<Step | null> {
+    const query = this.#store.query()
+    if (query === null || viewer.ended) return null
+    const reports = this.#store.reports()
+    const view = viewOf(query, reports, Date.now())
+    const lines: string[] = []
+    const next = { ...viewer }
+    const key = progressKey(view)
+    const isDue = Date.now() - viewer.progressAtMs >= PROGRESS_EVERY_MS || view.status !== 'open'
+    if (key !== viewer.progressKey && isDue) {
+      lines.push(...progressLines(view, viewer.place))
+      next.progressKey = key
+      next.progressAtMs = Date.now()
+    } else if (key !== viewer.progressKey) this.#wakeLater()
+    const rows = await this.#nextRows(query, reports, viewer.place, Math.min(maxRows, MAX_ROWS_PER_BATCH))
+    lines.push(...(rows?.lines ?? []))
+    next.place = rows?.place ?? viewer.place
+    if (isOver(view, reports, next.place)) {
+      lines.push(endLine(view, next.place))
+      next.ended = true
+    }
+    return lines.length === 0 && rows === null ? null : { lines, rows: rows?.lines.length ?? 0, viewer: next }
+  }
+
+  /** Rows of the shard of which the viewer has seen least; null where it has seen all or takes none. */
+  async #nextRows(
+    query: WatchedQuery,
+    reports: ReadonlyMap<number, ShardReport>,
+    place: ViewerPlace,
+    maxRows: number,
+  ) {
+    if (maxRows <= 0) return null
+    const behind = [...reports]
+      .map(([shard, { lastArrival }]) => ({ shard, by: lastArrival - (place.arrivals[shard] ?? 0) }))
+      .filter(({ by }) => by > 0)
+      .sort((a, b) => b.by - a.by)
+    for (const { shard } of behind) {
+      if ((this.#shardAgainAtMs.get(shard) ?? 0) > Date.now()) continue
+      try {
+        return await this.#rows.next(query, place, shard, maxRows)
+      } catch (error) {
+        console.warn(JSON.stringify({ event: 'feed-shard-away', shard, error: String(error) }))
+        this.#shardAgainAtMs.set(shard, Date.now() + SHARD_AGAIN_AFTER_MS)
+      }
+    }
+    if (behind.length > 0) this.#wakeLater()
+    return null
+  }
+
+  #accept(attachment: Attachment, request: Request): Response {
+    const { 0: client, 1: server } = new WebSocketPair()
+    this.ctx.acceptWebSocket(server)
+    server.serializeAttachment(attachment)
+    this.ctx.waitUntil(this.#pump(server))
+    const protocol = request.headers.get('x-subprotocol')
+    const headers = new Headers({ 'cache-control': 'no-store' })
+    if (protocol !== null) headers.set('sec-websocket-protocol', protocol)
+    return new Response(null, { status: 101, webSocket: client, headers })
+  }
+
+  /** Sends a socket what is new, as far as its credits go. One at a time for each socket. */
+  async #pump(socket: WebSocket): Promise<void> {
+    if (this.#busySockets.has(socket)) return
+    this.#busySockets.add(socket)
+    try {
+      for (;;) {
+        const before = socket.deserializeAttachment() as Attachment
+        const step = await this.#step(before.viewer, before.credits)
+        if (step === null) return
+        if (step.lines.length > 0) socket.send(step.lines.join('\n'))
+        // Credits may have come in meanwhile.
+        const { credits } = socket.deserializeAttachment() as Attachment
+        socket.serializeAttachment({ viewer: step.viewer, credits: credits - step.rows })
+        if (step.viewer.ended) return socket.close(1000, 'the query is over')
+      }
+    } catch (error) {
+      console.warn(JSON.stringify({ event: 'viewer-gone', error: String(error) }))
+    } finally {
+      this.#busySockets.delete(socket)
+    }
+  }
+
+  /** An NDJSON body: the next lines are made when the reader has taken the ones before. */
+  #stream(start: Viewer): Response {
+    let viewer = start
+    let isOpen = true
+    const close = () => {
+      if (isOpen) this.#streams -= 1
+      isOpen = false
+    }
+    this.#streams += 1
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          for (;;) {
+            const change = this.#change.promise
+            const step = await this.#step(viewer, MAX_ROWS_PER_BATCH)
+            if (!isOpen) return
+            viewer = step?.viewer ?? viewer
+            if (step !== null && step.lines.length > 0) {
+              controller.enqueue(utf8(`${step.lines.join('\n')}\n`))
+              if (!viewer.ended) return
+              close()
+              return controller.close()
+            }
+            if (step === null && (await silence(change))) viewer = { ...viewer, progressKey: '' }
+          }
+        },
+        cancel: close,
+      },
+      { highWaterMark: 0 },
+    )
+    return new Response(body, {
+      headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' },
+    })
+  }
+}
+
+/** Whether nothing changed for so long that a sign of life is due. */
+async function silence(change: Promise<void>): Promise<boolean> {
+  const waited = scheduler.wait(SIGN_OF_LIFE_EVERY_MS).then(() => true)
+  return Promise.race([change.then(() => false), waited])
+}
+
+/** Over, and everything that its shards have was shown. */
+function isOver(view: QueryView, reports: ReadonlyMap<number, ShardReport>, place: ViewerPlace): boolean {
+  if (view.status === 'open' || view.silentShards > 0) return false
+  return [...reports].every(([shard, { lastArrival }]) => (place.arrivals[shard] ?? 0) >= lastArrival)
+}

@@ -3,7 +3,14 @@
 import { base64UrlOf, bytesOfBase64Url, textOf, utf8 } from '../lib/bytes.ts'
 import { gunzip } from '../lib/compression.ts'
 import { Deadline } from '../lib/deadline.ts'
-import { compareNewestFirst, type AnswerCounts, type AnswerPosition, type AnswerRecord } from './answer.ts'
+import {
+  compareNewestFirst,
+  NO_ANSWERS,
+  sumOfCounts,
+  type AnswerCounts,
+  type AnswerPosition,
+  type AnswerRecord,
+} from './answer.ts'
 import { MAX_ANSWER_BYTES } from './constants.ts'
 import { splitRows } from './rows.ts'
 import { answerShardStub } from './shard-name.ts'
@@ -48,10 +55,10 @@ export class BadCursor extends Error {
   override readonly name = 'BadCursor'
 }
 
-/** How many nodes answered a query, and how many of those failed. Throws when a shard does not answer. */
+/** What became of a query's nodes. Throws when a shard does not answer. */
 export async function readCounts(env: Env, environmentId: string, query: QueryPlace): Promise<AnswerCounts> {
   const [counts] = await readManyCounts(env, environmentId, [query])
-  return counts ?? { answered: 0, failed: 0 }
+  return counts ?? NO_ANSWERS
 }
 
 /** The same for several queries, in their order, with one call for each shard. */
@@ -60,19 +67,15 @@ export async function readManyCounts(
   environmentId: string,
   queries: readonly QueryPlace[],
 ): Promise<AnswerCounts[]> {
-  const sums = new Map(queries.map((query) => [query, { answered: 0, failed: 0 }]))
+  const sums = new Map<QueryPlace, AnswerCounts>()
   for (const [shards, group] of Map.groupBy(queries, (query) => query.shards)) {
     const numbers = group.map(({ number }) => number)
-    for (const counts of await eachShard(env, environmentId, shards, (shard) => shard.counts(numbers))) {
-      for (const [index, query] of group.entries()) {
-        const sum = sums.get(query)
-        if (sum === undefined) continue
-        sum.answered += counts[index]?.answered ?? 0
-        sum.failed += counts[index]?.failed ?? 0
-      }
+    const counted = await eachShard(env, environmentId, shards, (shard) => shard.counts(numbers))
+    for (const [index, query] of group.entries()) {
+      sums.set(query, sumOfCounts(counted.flatMap((counts) => counts[index] ?? [])))
     }
   }
-  return [...sums.values()]
+  return queries.map((query) => sums.get(query) ?? NO_ANSWERS)
 }
 
 /** One page of answers, one for each node, newest first. Throws BadCursor. */

@@ -4,6 +4,7 @@ import { concatBytes, type Bytes } from '../lib/bytes.ts'
 import type { Offer } from '../fleet/offer.ts'
 import type { QueryDefinition } from '../snapshot/compile.ts'
 import type { AnswerPosition, AnswerRecord, NewAnswer } from './answer.ts'
+import { ARRIVAL_SCHEMA_STEP } from './arrival-store.ts'
 import { ANSWER_CHUNK_BYTES } from './constants.ts'
 
 export const SHARD_SCHEMA = [
@@ -20,6 +21,7 @@ export const SHARD_SCHEMA = [
    CREATE TABLE carve_links (number INTEGER NOT NULL, ordinal INTEGER NOT NULL, node_id TEXT NOT NULL,
      carves TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (number, ordinal)) WITHOUT ROWID;
    CREATE TABLE erased (number INTEGER PRIMARY KEY);`,
+  ARRIVAL_SCHEMA_STEP,
 ]
 
 /** A query as a shard knows it: the targets are those of this shard only. */
@@ -123,8 +125,9 @@ export class ShardStore {
     const { number, rows } = answer
     const [first = null, ...rest] = rows === null ? [] : chunksOf(rows)
     this.#sql.exec(
-      `INSERT INTO answers (number, ordinal, node_id, received_at_ms, status, message, stats, row_count, truncated, data)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO answers (number, ordinal, node_id, received_at_ms, status, message, stats, row_count, truncated, data, arrival)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+         (SELECT COALESCE(MAX(arrival), 0) + 1 FROM answers WHERE number = ?1))`,
       number,
       node.ordinal,
       node.nodeId,
@@ -153,16 +156,6 @@ export class ShardStore {
       .exec<{ ordinal: number }>('SELECT ordinal FROM answers WHERE number = ?', number)
       .toArray()
     return rows.map(({ ordinal }) => ordinal)
-  }
-
-  counts(number: number): { answered: number; failed: number } {
-    return this.#sql
-      .exec<{ answered: number; failed: number }>(
-        `SELECT COUNT(*) AS answered, COUNT(CASE WHEN status <> 0 THEN 1 END) AS failed
-         FROM answers WHERE number = ?`,
-        number,
-      )
-      .one()
   }
 
   /** Records of a query, newest first, from a place in that order on (`including` it or not). */

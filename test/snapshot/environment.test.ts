@@ -207,12 +207,12 @@ describe('a query in the snapshot', () => {
       const shard = answerShardStub(server.env, environmentId, query.shards, shardOf(ordinal, query.shards))
       await shard.write({ ordinal, nodeId: crypto.randomUUID() }, [written])
     }
-    expect(await readCounts(server.env, environmentId, query)).toEqual({ answered: 2, failed: 0 })
+    expect(await readCounts(server.env, environmentId, query)).toMatchObject({ answered: 2, failed: 0 })
     await changed('UPDATE queries SET erased_at = 1 WHERE id = ?', [query.id])
     // The next alarm does it: here that of a query which is over soon.
     await openQuery(server, 'SELECT 1 AS alarm', [0], { expiresInMs: 100 })
     await server.until(async () => (await statusOf(query)) === undefined)
-    expect(await readCounts(server.env, environmentId, query)).toEqual({ answered: 0, failed: 0 })
+    expect(await readCounts(server.env, environmentId, query)).toMatchObject({ answered: 0, failed: 0 })
     const { results } = await server.env.DB.prepare('SELECT 1 FROM query_targets WHERE number = ?')
       .bind(query.number)
       .all()

@@ -1,0 +1,84 @@
+/** The lines of a query's stream (NDJSON): progress, errors by message, rows, the end. Pure. */
+
+import { sumOfCosts, summaryOfCost } from '../fleet/query-cost.ts'
+import { queryCounts, queryStatus, type QueryCounts, type QueryStatus } from '../fleet/query-status.ts'
+import { textOf, type Bytes } from '../lib/bytes.ts'
+import { rfc3339 } from '../lib/time.ts'
+import { sumOfCounts } from './answer.ts'
+import type { Arrival } from './arrival-store.ts'
+import type { WatchedQuery } from './feed-store.ts'
+import type { ErrorGroup } from './query-tally.ts'
+import type { ShardReport } from './shard-watches.ts'
+import { writePlace, type ViewerPlace } from './viewer-place.ts'
+
+/** Error messages that are shown; the most frequent ones. */
+const MAX_ERROR_LINES = 20
+
+/** A query as all that its shards reported. */
+export interface QueryView {
+  status: QueryStatus
+  counts: QueryCounts
+  errors: ErrorGroup[]
+  cost: ReturnType<typeof summaryOfCost>
+  /** Shards that have not said anything yet. */
+  silentShards: number
+}
+
+export function viewOf(
+  query: WatchedQuery,
+  reports: ReadonlyMap<number, ShardReport>,
+  nowMs: number,
+): QueryView {
+  const all = [...reports.values()]
+  const counts = queryCounts(query, sumOfCounts(all.map((report) => report.counts)), nowMs)
+  return {
+    status: queryStatus(query, counts, nowMs),
+    counts,
+    errors: sumOfErrors(all.flatMap(({ errors }) => errors)),
+    cost: summaryOfCost(sumOfCosts(all.map((report) => report.cost))),
+    silentShards: query.shards - all.length,
+  }
+}
+
+/** What a viewer can tell apart: as long as it is the same there is no new progress. */
+export function progressKey({ status, counts, silentShards }: QueryView): string {
+  return [status, ...Object.values(counts), silentShards].join('/')
+}
+
+/** One line for each error message with the nodes that said it so far, then the counts and the cost. */
+export function progressLines(view: QueryView, place: ViewerPlace): string[] {
+  const { status, counts, cost, silentShards, errors } = view
+  const silent = silentShards === 0 ? {} : { silentShards }
+  return [
+    ...errors.slice(0, MAX_ERROR_LINES).map((group) => JSON.stringify({ type: 'error', ...group })),
+    JSON.stringify({ type: 'progress', status, counts, cost, ...silent, cursor: writePlace(place) }),
+  ]
+}
+
+export function endLine({ status, counts }: QueryView, place: ViewerPlace): string {
+  return JSON.stringify({ type: 'end', status, counts, cursor: writePlace(place) })
+}
+
+/** A row without its closing brace: the last one of a batch gets the cursor. */
+export function rowStart(arrival: Arrival, hostname: string | null, row: number, columns: Bytes): string {
+  const { nodeId, receivedAtMs } = arrival
+  const start = JSON.stringify({ type: 'row', nodeId, hostname, receivedAt: rfc3339(receivedAtMs), row })
+  // As the agent wrote it; between tokens there may be line ends, and a line must be one line.
+  return `${start.slice(0, -1)},"columns":${textOf(columns).replace(/[\r\n]+/g, ' ')}`
+}
+
+export function rowLines(starts: readonly string[], place: ViewerPlace): string[] {
+  return starts.map((start, index) =>
+    index === starts.length - 1 ? `${start},"cursor":"${writePlace(place)}"}` : `${start}}`,
+  )
+}
+
+function sumOfErrors(groups: readonly ErrorGroup[]): ErrorGroup[] {
+  const sums = new Map<string, ErrorGroup>()
+  for (const group of groups) {
+    const known = sums.get(group.message)
+    if (known === undefined) sums.set(group.message, { ...group })
+    else known.nodes += group.nodes
+  }
+  return [...sums.values()].sort((a, b) => b.nodes - a.nodes || (a.message < b.message ? -1 : 1))
+}
