@@ -1,8 +1,22 @@
 /** What the cron trigger runs each minute. */
 
+import { exportAudit } from './logs/export-audit.ts'
+import { scheduleCompaction } from './logs/compact/schedule.ts'
 import { sweepInbox } from './logs/sweep.ts'
 
-/** Picks up what was acknowledged but never enqueued. A failure is logged and left to the next minute. */
+/** The duties of a minute. Each bears being skipped: a failure is logged and left to the next minute. */
 export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTimeMs: number): Promise<void> {
-  await sweepInbox(env, scheduledTimeMs)
+  // What was acknowledged but never enqueued, and audit rows on their way into the archive.
+  const duties = {
+    'sweep-inbox': sweepInbox,
+    'export-audit': exportAudit,
+    'wake-compaction': scheduleCompaction,
+  }
+  for (const [duty, run] of Object.entries(duties)) {
+    try {
+      await run(env, scheduledTimeMs)
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'duty-failed', duty, error: String(error) }))
+    }
+  }
 }

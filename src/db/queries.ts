@@ -17,6 +17,8 @@ export interface NewQuery {
   /** What the targets were resolved to; not empty. */
   nodes: NodeSet
   expiresAtMs: number
+  /** Whether its results become log lines. */
+  logResults: boolean
 }
 
 /**
@@ -50,6 +52,7 @@ export function buildQueryInsert(
         status: 'open',
         createdAtMs: note.atMs,
         expiresAtMs: query.expiresAtMs,
+        logResults: query.logResults,
         createdBy: note.actor,
       })
       .returning(),

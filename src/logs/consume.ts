@@ -3,15 +3,22 @@
  * own; one that fails holds no other up. Raw lines are at-least-once: readers count an event id once (design 4).
  */
 
-import type { NodeFacts } from '../db/node-facts.ts'
+import { archiveAnswers } from './archive-answers.ts'
+import { archiveAudit } from './archive-audit.ts'
 import { archiveBody } from './archive-body.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { openDelivery, type Delivery } from './delivery.ts'
-import { environmentFactsOf } from './environment-facts.ts'
 import { inboxKey, metadataOf } from './inbox.ts'
-import { bodyName, decodeMessage, type LogMessage, type LogOrigin } from './message.ts'
-import { nodeFactsOf } from './node-facts.ts'
-import type { EnvironmentFacts, SourceFacts } from './source-facts.ts'
+import {
+  decodeMessage,
+  encodeMessage,
+  messageName,
+  type AnswersMessage,
+  type AuditMessage,
+  type BodyMessage,
+  type LogMessage,
+} from './message.ts'
+import { SourceLookup } from './source-lookup.ts'
 import { BodyGone } from './stored-body.ts'
 
 /** R2 is asked for this many bodies at once: six connections may wait for headers (Workers limits). */
@@ -20,10 +27,20 @@ const OPEN_AT_ONCE = 6
 const FLUSH_OVER_BYTES = 8 * 1_024 * 1_024
 const MAX_RETRY_DELAY_S = 600
 
-interface Work {
-  /** More than one where the same body came twice in one batch. */
+interface Work<Content extends LogMessage = LogMessage> {
+  /** More than one where the same came twice in one batch. */
   messages: Message[]
-  content: LogMessage
+  content: Content
+}
+
+/** What the writer has: to be acknowledged once it is durable. */
+interface Taken {
+  work: Work
+  sourceId: string
+  /** The object to delete then; null: there is none. */
+  inboxKey: string | null
+  /** Whom to tell then; null: nobody. */
+  confirm: (() => Promise<void>) | null
 }
 
 /** Handles a batch of the log queue or of its dead letters. */
@@ -33,14 +50,22 @@ export async function consumeLogs(batch: MessageBatch, env: Env): Promise<void> 
     for (const work of works) await attempt(work, () => reviveDead(env, work.content))
     return
   }
-  const origins = works.map(({ content }) => content.origin).filter((origin) => origin !== null)
   const run = new ConsumerRun(env)
-  await run.learnNodes(origins.map(({ nodeId }) => nodeId))
-  for (let i = 0; i < works.length; i += OPEN_AT_ONCE) await run.take(works.slice(i, i + OPEN_AT_ONCE))
+  const bodies = works.filter(isOfBody)
+  await run.learnNodes(bodies.flatMap(({ content: { origin } }) => (origin === null ? [] : [origin.nodeId])))
+  for (let i = 0; i < bodies.length; i += OPEN_AT_ONCE) await run.take(bodies.slice(i, i + OPEN_AT_ONCE))
+  for (const { messages, content } of works) {
+    if (content.kind === 'answers') await run.takeAnswers({ messages, content })
+    else if (content.kind === 'audit') await run.takeAudit({ messages, content })
+  }
   await run.settle()
 }
 
-/** The bodies that messages are about, each once. A message that cannot be read is left to a newer Worker. */
+function isOfBody(work: Work): work is Work<BodyMessage> {
+  return work.content.kind === 'body' || work.content.kind === 'pointer'
+}
+
+/** What messages are about, each once. A message that cannot be read is left to a newer Worker. */
 async function worksOf(messages: readonly Message[]): Promise<Work[]> {
   const works = new Map<string, Work>()
   for (const message of messages) {
@@ -49,8 +74,7 @@ async function worksOf(messages: readonly Message[]): Promise<Work[]> {
       tryAgain(message, 'of an unknown format')
       continue
     }
-    const name =
-      content.kind === 'pointer' ? content.key : await bodyName(content.origin.nodeId, content.body)
+    const name = await messageName(content)
     const work = works.get(name)
     if (work === undefined) works.set(name, { messages: [message], content })
     else work.messages.push(message)
@@ -62,25 +86,20 @@ async function worksOf(messages: readonly Message[]): Promise<Work[]> {
 class ConsumerRun {
   readonly #env: Env
   readonly #writer: ArchiveWriter
-  /** Of the nodes that were asked for; null where nothing is to be had. */
-  readonly #nodes = new Map<string, NodeFacts | null>()
-  readonly #environments = new Map<string, EnvironmentFacts>()
-  #taken: { work: Work; delivery: Delivery }[] = []
+  readonly #lookup: SourceLookup
+  #taken: Taken[] = []
 
   constructor(env: Env) {
     this.#env = env
     this.#writer = new ArchiveWriter(env)
+    this.#lookup = new SourceLookup(env)
   }
 
-  /** Asks for host names and tags, once for each node: with D1 hanging a second time would only cost more time. */
-  async learnNodes(nodeIds: readonly string[]): Promise<void> {
-    const unasked = nodeIds.filter((id) => !this.#nodes.has(id))
-    if (unasked.length === 0) return
-    const found = await nodeFactsOf(this.#env, unasked)
-    for (const id of unasked) this.#nodes.set(id, found.get(id) ?? null)
+  learnNodes(nodeIds: readonly string[]): Promise<void> {
+    return this.#lookup.learnNodes(nodeIds)
   }
 
-  async take(works: readonly Work[]): Promise<void> {
+  async take(works: readonly Work<BodyMessage>[]): Promise<void> {
     const opened = await Promise.all(
       works.map(async (work) => {
         const delivery = await attempt(work, () => openDelivery(this.#env, work.content), false)
@@ -91,8 +110,22 @@ class ConsumerRun {
     for (const { work, delivery } of opened) {
       if (delivery === null || delivery === undefined) continue
       await this.#archive(work, delivery)
-      if (this.#writer.heldBytes > FLUSH_OVER_BYTES) await this.settle()
     }
+  }
+
+  takeAnswers(work: Work<AnswersMessage>): Promise<void> {
+    return this.#take(work, async () => {
+      const taken = await archiveAnswers(this.#env, work.content, this.#lookup, this.#writer)
+      if (taken === null) for (const message of work.messages) message.ack()
+      return taken === null ? null : { work, inboxKey: null, ...taken }
+    })
+  }
+
+  takeAudit(work: Work<AuditMessage>): Promise<void> {
+    return this.#take(work, async () => {
+      const sourceId = await archiveAudit(this.#env, work.content, this.#lookup, this.#writer)
+      return { work, sourceId, inboxKey: null, confirm: null }
+    })
   }
 
   /** Makes what was taken durable, then forgets it in the inbox, then acknowledges it: in this order. */
@@ -100,8 +133,8 @@ class ConsumerRun {
     const taken = this.#taken
     this.#taken = []
     const failed = await this.#writer.flush()
-    const done = taken.filter(({ delivery }) => !failed.has(delivery.sourceId))
-    const keys = done.map(({ delivery }) => delivery.inboxKey).filter((key) => key !== null)
+    const done = taken.filter(({ sourceId }) => !failed.has(sourceId))
+    const keys = done.map((one) => one.inboxKey).filter((key) => key !== null)
     let forgotten = true
     try {
       if (keys.length > 0) await this.#env.ARCHIVE.delete(keys)
@@ -109,50 +142,46 @@ class ConsumerRun {
       forgotten = false
       console.error(JSON.stringify({ event: 'inbox-delete-failed', error: String(error) }))
     }
-    for (const { work, delivery } of taken) {
-      const isDone = !failed.has(delivery.sourceId) && (forgotten || delivery.inboxKey === null)
-      for (const message of work.messages) {
-        if (isDone) message.ack()
-        else tryAgain(message, 'not in the archive yet')
-      }
+    for (const { work, sourceId, inboxKey: key, confirm } of taken) {
+      const isDone = !failed.has(sourceId) && (forgotten || key === null)
+      if (isDone) await attempt(work, async () => confirm?.())
+      else for (const message of work.messages) tryAgain(message, 'not in the archive yet')
     }
   }
 
-  /** What is known of a body's sender: asked for once in a batch, whatever comes of it. */
-  async #factsOf({ environmentId, nodeId }: LogOrigin): Promise<SourceFacts> {
-    await this.learnNodes([nodeId])
-    const environment =
-      this.#environments.get(environmentId) ?? (await environmentFactsOf(this.#env, environmentId))
-    this.#environments.set(environmentId, environment)
-    const node = this.#nodes.get(nodeId)
-    return { ...environment, hostname: node?.hostname ?? null, tags: node?.tags ?? [] }
+  #archive(work: Work<BodyMessage>, delivery: Delivery): Promise<void> {
+    return this.#take(work, async () => {
+      const { origin, sourceId, inboxKey: key } = delivery
+      const facts = await this.#lookup.factsOf(origin.environmentId, origin.nodeId)
+      try {
+        await archiveBody(this.#env, delivery, facts, this.#writer)
+      } catch (error) {
+        if (!(error instanceof BodyGone)) throw error
+      }
+      return { work, sourceId, inboxKey: key, confirm: null }
+    })
   }
 
-  async #archive(work: Work, delivery: Delivery): Promise<void> {
-    const facts = await this.#factsOf(delivery.origin)
-    await attempt(
-      work,
-      async () => {
-        try {
-          await archiveBody(this.#env, delivery, facts, this.#writer)
-        } catch (error) {
-          if (!(error instanceof BodyGone)) throw error
-        }
-        this.#taken.push({ work, delivery })
-      },
-      false,
-    )
+  /** Has lines handed to the writer; a failure makes that message come again. Null: there were none. */
+  async #take(work: Work, hand: () => Promise<Taken | null>): Promise<void> {
+    const taken = await attempt(work, hand, false)
+    if (taken !== null && taken !== undefined) this.#taken.push(taken)
+    if (this.#writer.heldBytes > FLUSH_OVER_BYTES) await this.settle()
   }
 }
 
 /**
  * A message that failed a hundred times: its body goes into the inbox, from where the sweeper brings it again, so that
- * nothing that was acknowledged ever ends here. A pointer's body is there already.
+ * nothing that was acknowledged ever ends here. A pointer's body is there already. A shard tells of its answers again
+ * by itself; audit rows go round the queue, and are in D1 in any case.
  */
 async function reviveDead(env: Env, content: LogMessage): Promise<void> {
-  if (content.kind === 'pointer') return
-  const { origin, body } = content
-  await env.ARCHIVE.put(await inboxKey(origin, body), body, { customMetadata: metadataOf(origin, null) })
+  if (content.kind === 'body') {
+    const { origin, body } = content
+    await env.ARCHIVE.put(await inboxKey(origin, body), body, { customMetadata: metadataOf(origin, null) })
+  } else if (content.kind === 'audit') {
+    await env.LOGS.send(encodeMessage(content), { contentType: 'bytes' })
+  }
 }
 
 /** Does something for a message; a failure makes that message come again, and nothing else. */

@@ -8,7 +8,7 @@ import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { createSnapshotSource } from '../snapshot/source.ts'
 import { originOf } from './inbox.ts'
-import { bodyName, type LogMessage, type LogOrigin } from './message.ts'
+import { bodyName, type BodyMessage, type LogOrigin } from './message.ts'
 import { NodeKeyFinder } from './node-key-finder.ts'
 import { heldBody, objectBody, type StoredBody } from './stored-body.ts'
 
@@ -28,7 +28,7 @@ export interface Delivery {
  * Gets the body that a message is about. Null where there is nothing left to do: the object is gone, so its lines are
  * in the archive - or it turned out to be nobody's and was deleted. Throws where that cannot be told now.
  */
-export async function openDelivery(env: Env, message: LogMessage): Promise<Delivery | null> {
+export async function openDelivery(env: Env, message: BodyMessage): Promise<Delivery | null> {
   if (message.kind === 'body') {
     const { origin, body } = message
     return { sourceId: await bodyName(origin.nodeId, body), origin, body: heldBody(body), inboxKey: null }

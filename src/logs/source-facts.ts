@@ -1,7 +1,6 @@
 /** What lines say beside the agent's own words: of the node that sent them and of its environment. Best effort. */
 
 import type { LineSource, ScheduledName } from './line.ts'
-import type { LogOrigin } from './message.ts'
 import type { Retention } from './retention.ts'
 
 /** Of an environment: the same for all its lines. */
@@ -15,6 +14,8 @@ export interface EnvironmentFacts {
 /** Of a node and its environment. */
 export interface SourceFacts extends EnvironmentFacts {
   hostname: string | null
+  /** As the inventory has it. A node key says it too, and then that counts. */
+  platform: string | null
   tags: readonly string[]
 }
 
@@ -23,18 +24,20 @@ export const UNKNOWN_NAME: ScheduledName = { pack: null, query: null }
 /** Where neither the environment's snapshot nor D1 can be had. */
 export const NOTHING_KNOWN: SourceFacts = {
   hostname: null,
+  platform: null,
   tags: [],
   configurationVersion: null,
   retention: {},
   nameOf: () => UNKNOWN_NAME,
 }
 
-/** What the lines of a body from here have in common. */
-export function sourceOf(
-  origin: Pick<LogOrigin, 'environmentId' | 'nodeId' | 'platform' | 'receivedAtMs'>,
-  facts: SourceFacts,
-): LineSource {
-  const { environmentId, nodeId, platform, receivedAtMs } = origin
+/** Whose lines these are: what is known for certain. */
+export type Sender = Pick<LineSource, 'environmentId' | 'nodeId' | 'platform' | 'receivedAtMs'>
+
+/** What the lines of one sender have in common. */
+export function sourceOf(sender: Sender, facts: SourceFacts): LineSource {
+  const { environmentId, nodeId, receivedAtMs } = sender
+  const platform = sender.platform ?? facts.platform
   const { hostname, tags, configurationVersion, retention } = facts
   return { environmentId, nodeId, platform, receivedAtMs, hostname, tags, configurationVersion, retention }
 }

@@ -144,6 +144,7 @@ async function createCarve(
   const query = {
     id: queryId,
     kind: 'carve' as const,
+    logResults: false,
     sql: carveSql(path),
     targets,
     nodes: nodes.value,

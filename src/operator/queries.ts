@@ -44,6 +44,10 @@ const queryBody = z.strictObject({
     .refine((sql) => !sql.includes('\0'), 'has a NUL'),
   targets: targetsSchema,
   expiresInSeconds,
+  logResults: z
+    .boolean()
+    .default(true)
+    .openapi({ description: 'Whether the results become log lines of type `query`, and go to sinks' }),
 })
 
 const PATH = '/environments/{env}/queries'
@@ -117,7 +121,7 @@ function addOneQueryRoutes(routes: OperatorRoutes): void {
 
 async function createQuery(
   c: OperatorContext,
-  body: { sql: string; targets: Targets; expiresInSeconds: number },
+  body: { sql: string; targets: Targets; expiresInSeconds: number; logResults: boolean },
 ): Promise<Response> {
   const { targets } = body
   const nodes = await nodesOf(c, targets)
@@ -135,6 +139,7 @@ async function createQuery(
     targets,
     nodes: nodes.value,
     expiresAtMs: c.var.nowMs + body.expiresInSeconds * 1_000,
+    logResults: body.logResults,
   })
   const live = await publishEnvironment(c.env, row.environmentId, revision)
   return c.json({ ...(await shownQuery(c, row, NO_ANSWERS)), revision, live }, 201)

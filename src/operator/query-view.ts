@@ -38,6 +38,7 @@ export const querySchema = z
     status: z.enum(['open', 'complete', 'stopped', 'expired']),
     createdAt: time,
     createdBy: z.string(),
+    logResults: z.boolean().openapi({ description: 'Whether the results become log lines' }),
     expiresAt: time,
     counts: countsSchema,
   })
@@ -61,6 +62,7 @@ export async function shownQuery(c: OperatorContext, row: QueryRow, known?: Answ
     status: queryStatus(row, counts, c.var.nowMs),
     createdAt: rfc3339(row.createdAtMs),
     createdBy: row.createdBy,
+    logResults: row.logResults,
     expiresAt: rfc3339(row.expiresAtMs),
     counts,
   }

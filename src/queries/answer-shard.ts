@@ -9,10 +9,13 @@ import { failRequestedCarve, linkCarve } from '../db/carve-links.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { decideOffer, type OfferPolicy } from '../fleet/offer.ts'
 import type { Bytes } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
+import { encodeMessage } from '../logs/message.ts'
 import { shardOf } from '../snapshot/remaining.ts'
 import type { AnswerCounts, AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
 import { ArrivalStore, type ArrivalWithRows } from './arrival-store.ts'
+import { AnswerLog, type AnswersToLog } from './answer-log.ts'
 import * as limits from './constants.ts'
 import { feedStub } from './shard-name.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
@@ -25,12 +28,15 @@ const OFFER_POLICY: OfferPolicy = {
 }
 /** How soon what D1 or the environment did not take is tried again. */
 const TRY_AGAIN_AFTER_MS = 5_000
+/** How long the log queue may take. */
+const TELL_WITHIN_MS = 10_000
 /** Carve links that one alarm brings to D1. */
 const LINKS_PER_ALARM = 200
 
 export class AnswerShard extends DurableObject<Env> {
   readonly #store: ShardStore
   readonly #arrivals: ArrivalStore
+  readonly #log: AnswerLog
   readonly #watches: ShardWatches
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -38,6 +44,7 @@ export class AnswerShard extends DurableObject<Env> {
     applySchema(ctx.storage, SHARD_SCHEMA)
     this.#store = new ShardStore(ctx.storage.sql)
     this.#arrivals = new ArrivalStore(ctx.storage.sql)
+    this.#log = new AnswerLog(ctx.storage.sql)
     this.#watches = new ShardWatches(this.#arrivals, (number, report) => this.#tellFeed(number, report))
   }
 
@@ -86,6 +93,8 @@ export class AnswerShard extends DurableObject<Env> {
         if (query.kind === 'carve') this.#noteCarves(answer, node)
         tally.stored += 1
         dueInMs = Math.min(dueInMs, this.#reportDueInMs(query, nowMs))
+        if (query.kind === 'query' && query.logResults !== 0 && this.#log.note(answer.number))
+          dueInMs = Math.min(dueInMs, limits.LOG_ANSWERS_WITHIN_MS)
       }
     }
     if (tally.stored > 0) await this.#wakeWithin(dueInMs)
@@ -149,24 +158,49 @@ export class AnswerShard extends DurableObject<Env> {
     return arrivals
   }
 
+  /** The next answers of a query that are to become log lines, with their rows; null: there are none. */
+  answersToLog(number: number): AnswersToLog | null {
+    const query = this.#store.query(number)
+    const after = this.#log.loggedUpTo(number)
+    const answers = this.arrivals(number, after, limits.MAX_ANSWERS_TO_LOG, limits.MAX_ANSWER_BYTES_TO_LOG)
+    const last = answers.at(-1)
+    if (query !== null && last !== undefined) {
+      return { queryId: query.id, after, upTo: last.arrival, answers }
+    }
+    this.#log.confirm(number, after, after)
+    return null
+  }
+
+  /** The answers up to this arrival are log lines in the archive. */
+  async confirmLogged(number: number, upTo: number): Promise<void> {
+    this.#log.confirm(number, upTo, this.#arrivals.lastArrival(number))
+    if (this.#log.due(Date.now()).length > 0) await this.#wakeWithin(limits.LOG_ANSWERS_WITHIN_MS)
+  }
+
   /** Forgets a query and its answers for good. Idempotent. */
   erase(number: number): void {
     this.#store.erase(number)
     this.#arrivals.erase(number)
+    this.#log.erase(number)
     this.#watches.drop(number)
   }
 
   override async alarm(): Promise<void> {
-    try {
-      await this.#linkCarves()
-      await this.#report()
-    } catch (error) {
-      console.error(JSON.stringify({ event: 'answer-shard-alarm', error: String(error) }))
-      await this.ctx.storage.setAlarm(Date.now() + TRY_AGAIN_AFTER_MS)
-      return
+    let failed = false
+    for (const duty of [() => this.#linkCarves(), () => this.#report(), () => this.#tellOfAnswers()]) {
+      try {
+        await duty()
+      } catch (error) {
+        failed = true
+        console.error(JSON.stringify({ event: 'answer-shard-alarm', error: String(error) }))
+      }
     }
+    const nowMs = Date.now()
+    if (failed) return this.ctx.storage.setAlarm(nowMs + TRY_AGAIN_AFTER_MS)
     if (this.#store.changedNumbers().length > 0)
-      await this.ctx.storage.setAlarm(Date.now() + limits.REPORT_EVERY_MS)
+      await this.ctx.storage.setAlarm(nowMs + limits.REPORT_EVERY_MS)
+    const dueMs = this.#log.nextDueMs()
+    if (dueMs !== null) await this.#wakeWithin(Math.max(dueMs - nowMs, limits.LOG_ANSWERS_WITHIN_MS))
   }
 
   get #place(): { environmentId: string; shards: number; shard: number } {
@@ -228,6 +262,19 @@ export class AnswerShard extends DurableObject<Env> {
       for (const number of changed) this.#store.markChanged(number)
       throw error
     }
+  }
+
+  /** Tells the log queue's consumer of answers that are not in the archive yet. */
+  async #tellOfAnswers(): Promise<void> {
+    const nowMs = Date.now()
+    const numbers = this.#log.due(nowMs)
+    if (numbers.length === 0) return
+    const messages = numbers.map((number): MessageSendRequest => {
+      const message = { kind: 'answers', ...this.#place, number } as const
+      return { body: encodeMessage(message), contentType: 'bytes' }
+    })
+    await new Deadline(TELL_WITHIN_MS).run(this.env.LOGS.sendBatch(messages))
+    this.#log.markSent(numbers, nowMs)
   }
 
   #noteCarves(answer: NewAnswer, node: { ordinal: number; nodeId: string }): void {

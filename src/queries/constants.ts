@@ -20,3 +20,12 @@ export const MAX_OFFERS = 10
 export const REPORT_EVERY_MS = 30_000
 /** When nobody remains, the report follows almost at once, so that a query completes. */
 export const REPORT_LAST_AFTER_MS = 250
+/** New answers become log lines after this at the latest, unless the alarm is due before. */
+export const LOG_ANSWERS_WITHIN_MS = 5_000
+/** A message that tells the consumer of answers is thought lost after this, and sent again: it does no harm twice. */
+export const LOG_ANSWERS_AGAIN_AFTER_MS = 10 * 60_000
+/** sendBatch takes 100 messages (Cloudflare Queues limits); ours are about 200 bytes each. */
+export const ANSWER_MESSAGES_AT_ONCE = 100
+/** Answers that the consumer gets at once: with the largest on top well under the 32 MiB of an RPC message. */
+export const MAX_ANSWERS_TO_LOG = 500
+export const MAX_ANSWER_BYTES_TO_LOG = 8 * 1_024 * 1_024

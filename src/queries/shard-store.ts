@@ -4,6 +4,7 @@ import { concatBytes, type Bytes } from '../lib/bytes.ts'
 import type { Offer } from '../fleet/offer.ts'
 import type { QueryDefinition } from '../snapshot/compile.ts'
 import type { AnswerPosition, AnswerRecord, NewAnswer } from './answer.ts'
+import { ANSWER_LOG_SCHEMA_STEP } from './answer-log.ts'
 import { ARRIVAL_SCHEMA_STEP } from './arrival-store.ts'
 import { ANSWER_CHUNK_BYTES } from './constants.ts'
 
@@ -22,6 +23,7 @@ export const SHARD_SCHEMA = [
      carves TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (number, ordinal)) WITHOUT ROWID;
    CREATE TABLE erased (number INTEGER PRIMARY KEY);`,
   ARRIVAL_SCHEMA_STEP,
+  ANSWER_LOG_SCHEMA_STEP,
 ]
 
 /** A query as a shard knows it: the targets are those of this shard only. */
