@@ -16,7 +16,7 @@ const STATUS_LEVELS = ['info', 'warning', 'error', 'critical']
 export function ecsDocumentOf({ header, line }: ArchivedLine): JsonObject {
   const agentLine = objectOfJson(line) ?? {}
   const decorations = isObject(agentLine['decorations']) ? agentLine['decorations'] : {}
-  const columns = columnsOf(agentLine, header)
+  const columns = columnsOf(agentLine)
   const hostname = header.hostname ?? textOfScalar(agentLine['hostIdentifier'])
   const userName = textOfScalar(decorations['username'])
   return withoutEmpty({
@@ -54,15 +54,18 @@ function eventOf(header: LineHeader, agentLine: JsonObject): JsonObject {
   }
 }
 
-/** What osquery itself says: its names, under `osquery.<type>`. */
+/** What osquery itself says: its names, under `osquery.<type>`. An audit line and an answer's line are ours. */
 function ownOf(
   header: LineHeader,
   agentLine: JsonObject,
   columns: JsonObject,
   decorations: JsonObject,
 ): JsonObject {
-  if (header.type === 'audit') return { ...agentLine }
-  const { name, action, epoch, counter, unixTime, calendarTime, hostIdentifier, snapshot } = agentLine
+  if (header.type === 'audit') return agentLine
+  if (header.type === 'query') return { ...agentLine, columns }
+  const { name, action, epoch, counter, unixTime, calendarTime, hostIdentifier, snapshot, diffResults } =
+    agentLine
+  const differences = isObject(diffResults) ? diffResults : {}
   return {
     name: textOfScalar(name) ?? header.name,
     action,
@@ -74,15 +77,19 @@ function ownOf(
     configuration_version: header.configurationVersion,
     columns,
     decorations: textsOf(decorations),
-    snapshot: Array.isArray(snapshot) ? snapshot.filter(isObject).map(textsOf) : null,
+    snapshot: rowsOf(snapshot),
+    added: rowsOf(differences['added']),
+    removed: rowsOf(differences['removed']),
   }
 }
 
-/** The row of a line: of a live query's answer the line itself is the row. */
-function columnsOf(agentLine: JsonObject, { type }: LineHeader): JsonObject {
-  const { columns } = agentLine
-  if (isObject(columns)) return textsOf(columns)
-  return type === 'query' ? textsOf(agentLine) : {}
+/** The rows of a snapshot or of a batch (spec 4.2). */
+function rowsOf(rows: unknown): JsonObject[] {
+  return Array.isArray(rows) ? rows.filter(isObject).map(textsOf) : []
+}
+
+function columnsOf({ columns }: JsonObject): JsonObject {
+  return isObject(columns) ? textsOf(columns) : {}
 }
 
 function statusOf({ severity, message, filename, line }: JsonObject): JsonObject {

@@ -68,6 +68,15 @@ test("a snapshot's rows go together", () => {
   })
 })
 
+test("an answer's row is columns, and batches have what was added and removed", () => {
+  const answer = '{"queryId":"q","status":0,"columns":{"name":"Ubuntu","version":24}}'
+  expect(ecsDocumentOf(archived(answer, { type: 'query' }))).toMatchObject({
+    osquery: { query: { queryId: 'q', status: 0, columns: { name: 'Ubuntu', version: '24' } } },
+  })
+  const batch = '{"diffResults":{"added":[{"a":1}],"removed":""},"name":"x"}'
+  expect(ecsDocumentOf(archived(batch))).toMatchObject({ osquery: { result: { added: [{ a: '1' }] } } })
+})
+
 test('a status line has message and level', () => {
   const status = { severity: '2', filename: 'watcher.cpp', line: '415', message: 'osqueryd worker killed' }
   expect(ecsDocumentOf(archived(JSON.stringify(status), { type: 'status', name: '' }))).toMatchObject({
