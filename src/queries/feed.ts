@@ -9,13 +9,13 @@ import { utf8 } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { readQueryFate } from '../db/query-life.ts'
-import { endLine, progressKey, progressLines, viewOf, type QueryView } from './feed-lines.ts'
 import { FeedRows } from './feed-rows.ts'
+import { FeedSteps, MAX_ROWS_PER_BATCH, newViewer, PROGRESS_EVERY_MS, type Viewer } from './feed-steps.ts'
 import { FEED_SCHEMA, FeedStore, type WatchedQuery } from './feed-store.ts'
 import { readCommand } from './feed-commands.ts'
 import { answerShardStub } from './shard-name.ts'
 import type { ShardReport } from './shard-watches.ts'
-import { readPlace, startPlace, type ViewerPlace } from './viewer-place.ts'
+import { readPlace, startPlace } from './viewer-place.ts'
 
 /** The header in which the Worker hands over the query, as JSON. Nobody else reaches this object. */
 export const WATCHED_QUERY_HEADER = 'x-watched-query'
@@ -23,22 +23,10 @@ export const WATCHED_QUERY_HEADER = 'x-watched-query'
 const WATCH_FOR_MS = 60_000
 const RENEW_EVERY_MS = 30_000
 const SHARDS_WITHIN_MS = 2_000
-/** A shard that did not hand over its rows is asked again after this. */
-const SHARD_AGAIN_AFTER_MS = 2_000
-/** Progress at most once a second for each viewer, and at least this often, so that a dead connection is noticed. */
-const PROGRESS_EVERY_MS = 1_000
+/** Something is said at least this often, so that a dead connection is noticed. */
 const SIGN_OF_LIFE_EVERY_MS = 15_000
-const MAX_ROWS_PER_BATCH = 500
 /** The environment hears of an operator's actions at most this often. */
 const ACTION_EVERY_MS = 5_000
-
-/** What a viewer has been shown. */
-interface Viewer {
-  place: ViewerPlace
-  progressKey: string
-  progressAtMs: number
-  ended: boolean
-}
 
 /** What survives hibernation with a WebSocket. */
 interface Attachment {
@@ -47,17 +35,10 @@ interface Attachment {
   credits: number
 }
 
-interface Step {
-  lines: string[]
-  rows: number
-  viewer: Viewer
-}
-
 export class Feed extends DurableObject<Env> {
   readonly #store: FeedStore
-  readonly #rows: FeedRows
+  readonly #steps: FeedSteps
   readonly #busySockets = new Set<WebSocket>()
-  readonly #shardAgainAtMs = new Map<number, number>()
   #streams = 0
   #change = Promise.withResolvers<void>()
   #wakesLater = false
@@ -68,7 +49,7 @@ export class Feed extends DurableObject<Env> {
     super(ctx, env)
     applySchema(ctx.storage, FEED_SCHEMA)
     this.#store = new FeedStore(ctx.storage.sql)
-    this.#rows = new FeedRows(env)
+    this.#steps = new FeedSteps(this.#store, new FeedRows(env), () => this.#wakeLater())
   }
 
   /** Connects a viewer: a WebSocket where the request asks for one, else an NDJSON body. */
@@ -80,7 +61,7 @@ export class Feed extends DurableObject<Env> {
     await this.#renew(query)
     await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
     this.ctx.waitUntil(this.act())
-    const viewer = { place, progressKey: '', progressAtMs: 0, ended: false }
+    const viewer = newViewer(place)
     if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return this.#stream(viewer)
     return this.#accept({ viewer, credits: Number(searchParams.get('credits')) }, request)
   }
@@ -182,56 +163,6 @@ export class Feed extends DurableObject<Env> {
     }, PROGRESS_EVERY_MS)
   }
 
-  /** The next lines for a viewer that takes so many rows; null where there is nothing new. */
-  async #step(viewer: Viewer, maxRows: number): Promise<Step | null> {
-    const query = this.#store.query()
-    if (query === null || viewer.ended) return null
-    const reports = this.#store.reports()
-    const view = viewOf(query, reports, Date.now())
-    const lines: string[] = []
-    const next = { ...viewer }
-    const key = progressKey(view)
-    const isDue = Date.now() - viewer.progressAtMs >= PROGRESS_EVERY_MS || view.status !== 'open'
-    if (key !== viewer.progressKey && isDue) {
-      lines.push(...progressLines(view, viewer.place))
-      next.progressKey = key
-      next.progressAtMs = Date.now()
-    } else if (key !== viewer.progressKey) this.#wakeLater()
-    const rows = await this.#nextRows(query, reports, viewer.place, Math.min(maxRows, MAX_ROWS_PER_BATCH))
-    lines.push(...(rows?.lines ?? []))
-    next.place = rows?.place ?? viewer.place
-    if (isOver(view, reports, next.place)) {
-      lines.push(endLine(view, next.place))
-      next.ended = true
-    }
-    return lines.length === 0 && rows === null ? null : { lines, rows: rows?.lines.length ?? 0, viewer: next }
-  }
-
-  /** Rows of the shard of which the viewer has seen least; null where it has seen all or takes none. */
-  async #nextRows(
-    query: WatchedQuery,
-    reports: ReadonlyMap<number, ShardReport>,
-    place: ViewerPlace,
-    maxRows: number,
-  ) {
-    if (maxRows <= 0) return null
-    const behind = [...reports]
-      .map(([shard, { lastArrival }]) => ({ shard, by: lastArrival - (place.arrivals[shard] ?? 0) }))
-      .filter(({ by }) => by > 0)
-      .sort((a, b) => b.by - a.by)
-    for (const { shard } of behind) {
-      if ((this.#shardAgainAtMs.get(shard) ?? 0) > Date.now()) continue
-      try {
-        return await this.#rows.next(query, place, shard, maxRows)
-      } catch (error) {
-        console.warn(JSON.stringify({ event: 'feed-shard-away', shard, error: String(error) }))
-        this.#shardAgainAtMs.set(shard, Date.now() + SHARD_AGAIN_AFTER_MS)
-      }
-    }
-    if (behind.length > 0) this.#wakeLater()
-    return null
-  }
-
   #accept(attachment: Attachment, request: Request): Response {
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server)
@@ -250,7 +181,7 @@ export class Feed extends DurableObject<Env> {
     try {
       for (;;) {
         const before = socket.deserializeAttachment() as Attachment
-        const step = await this.#step(before.viewer, before.credits)
+        const step = await this.#steps.next(before.viewer, before.credits)
         if (step === null) return
         if (step.lines.length > 0) socket.send(step.lines.join('\n'))
         // Credits may have come in meanwhile.
@@ -279,7 +210,7 @@ export class Feed extends DurableObject<Env> {
         pull: async (controller) => {
           for (;;) {
             const change = this.#change.promise
-            const step = await this.#step(viewer, MAX_ROWS_PER_BATCH)
+            const step = await this.#steps.next(viewer, MAX_ROWS_PER_BATCH)
             if (!isOpen) return
             viewer = step?.viewer ?? viewer
             if (step !== null && step.lines.length > 0) {
@@ -305,10 +236,4 @@ export class Feed extends DurableObject<Env> {
 async function silence(change: Promise<void>): Promise<boolean> {
   const waited = scheduler.wait(SIGN_OF_LIFE_EVERY_MS).then(() => true)
   return Promise.race([change.then(() => false), waited])
-}
-
-/** Over, and everything that its shards have was shown. */
-function isOver(view: QueryView, reports: ReadonlyMap<number, ShardReport>, place: ViewerPlace): boolean {
-  if (view.status === 'open' || view.silentShards > 0) return false
-  return [...reports].every(([shard, { lastArrival }]) => (place.arrivals[shard] ?? 0) >= lastArrival)
 }

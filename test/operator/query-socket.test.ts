@@ -1,0 +1,110 @@
+/** GET …/queries/{id}/stream as a WebSocket: credits, what a viewer says, and hibernation. */
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { OPERATOR_TOKEN, startServer, type TestServer } from '../support/harness.ts'
+import { created } from '../support/operator.ts'
+import { rowsOf, type StreamLine } from '../support/query-stream.ts'
+import { defaultEnvironmentId } from '../support/queries.ts'
+
+let server: TestServer
+let nodeKey: string
+beforeAll(async () => {
+  server = await startServer()
+  nodeKey = await server.enroll('web-1')
+}, 30_000)
+afterAll(() => server.close())
+
+const PATH = '/environments/default/queries'
+
+interface Socket {
+  lines: StreamLine[]
+  send(message: unknown): void
+  closed: Promise<number>
+  close(): void
+}
+
+async function connect(queryId: string, query = ''): Promise<Socket> {
+  const response = await server.harness.fetch(`/api/v1${PATH}/${queryId}/stream${query}`, {
+    headers: { upgrade: 'websocket', authorization: `Bearer ${OPERATOR_TOKEN}` },
+  })
+  const { webSocket } = response as unknown as { webSocket: WebSocket & { accept(): void } }
+  if (response.status !== 101) throw new Error(`${response.status} ${await response.text()}`)
+  const lines: StreamLine[] = []
+  const closed = new Promise<number>((resolve) => {
+    webSocket.addEventListener('close', ({ code }) => resolve(code))
+  })
+  webSocket.addEventListener('message', ({ data }) => {
+    for (const line of String(data).split('\n')) lines.push(JSON.parse(line) as StreamLine)
+  })
+  webSocket.accept()
+  return {
+    lines,
+    closed,
+    send: (message) => webSocket.send(JSON.stringify(message)),
+    close: () => webSocket.close(),
+  }
+}
+
+async function openAnswered(sql: string, rows: number, hosts: string[]): Promise<string> {
+  const { id } = created(await server.operator('POST', PATH, { sql, targets: { hostnames: hosts } }))
+  const wireId = await server.until(async () => {
+    const reply = await server.agent('/api/osquery/distributed/read', { node_key: nodeKey })
+    const { queries = {} } = reply.json<{ queries?: Record<string, string> }>()
+    return Object.keys(queries).find((id) => queries[id] === sql)
+  })
+  const said = { [wireId]: Array.from({ length: rows }, (_, a) => ({ a: String(a) })) }
+  await server.agent('/api/osquery/distributed/write', { queries: said, node_key: nodeKey })
+  return id
+}
+
+function rowCount({ lines }: Socket): number {
+  return rowsOf(lines).length
+}
+
+describe('a viewer over a WebSocket', () => {
+  it('gets as many rows as it gave credits for, progress besides, and the end with the last row', async () => {
+    const id = await openAnswered('SELECT 1', 30, ['web-1'])
+    const socket = await connect(id, '?credits=10')
+    await server.until(async () => rowCount(socket) === 10)
+    expect(socket.lines.some(({ type, counts }) => type === 'progress' && counts?.['answered'] === 1)).toBe(
+      true,
+    )
+    socket.send({ type: 'credit', rows: 5 })
+    await server.until(async () => rowCount(socket) === 15)
+    expect(socket.lines.some(({ type }) => type === 'end')).toBe(false)
+    socket.send({ type: 'credit', rows: 100 })
+    expect(await socket.closed).toBe(1000)
+    expect(rowCount(socket)).toBe(30)
+    expect(socket.lines.at(-1)).toMatchObject({ type: 'end', status: 'complete' })
+  }, 30_000)
+
+  it('is told to go when it says what this stream does not know', async () => {
+    const id = await openAnswered('SELECT 2', 1, ['web-1'])
+    const socket = await connect(id, '?credits=0')
+    socket.send({ type: 'credit', rows: -1 })
+    expect(await socket.closed).toBe(1003)
+  }, 30_000)
+
+  it('keeps its place and its credits while the object is evicted', async () => {
+    const other = await server.enroll('web-2')
+    const id = await openAnswered('SELECT 3', 3, ['web-1', 'web-2'])
+    const socket = await connect(id, '?credits=4')
+    await server.until(async () => rowCount(socket) === 3)
+    socket.send({ type: 'active' })
+    const environmentId = await defaultEnvironmentId(server)
+    const row = await server.env.DB.prepare('SELECT number FROM queries WHERE id = ?')
+      .bind(id)
+      .first<{ number: number }>()
+    await server.worker.evictDurableObject('FEED', { name: `${environmentId}/${row?.number}` })
+    const wireId = await server.until(async () => {
+      const reply = await server.agent('/api/osquery/distributed/read', { node_key: other })
+      return Object.keys(reply.json<{ queries?: object }>().queries ?? {})[0]
+    })
+    const said = { [wireId]: [{ a: 'x' }, { a: 'y' }] }
+    await server.agent('/api/osquery/distributed/write', { queries: said, node_key: other })
+    await server.until(async () => rowCount(socket) === 4)
+    socket.send({ type: 'credit', rows: 9 })
+    expect(await socket.closed).toBe(1000)
+    expect(rowsOf(socket.lines)).toEqual(['web-1/0', 'web-1/1', 'web-1/2', 'web-2/x', 'web-2/y'])
+  }, 40_000)
+})
