@@ -45,11 +45,13 @@ export async function findEveryLine(
 
 function foundLines(items: LogItem[], body: Bytes): FoundLine[] {
   const lines = rawLines(body)
-  return items.map((item, index) => {
+  return items.flatMap((item, index): FoundLine[] => {
+    // Answers to live queries become lines too, but no agent's logger sent them.
+    if (item.type === 'query') return []
     const text = lines.get(index)
     if (text === undefined) throw new WalkFailure(`log item ${item.eventId} has no line`)
     // A snapshot travels as a result (specification 2.3); the archive tells it apart.
-    return { kind: item.type === 'status' ? 'status' : 'result', text, item }
+    return [{ kind: item.type === 'status' ? 'status' : 'result', text, item }]
   })
 }
 
