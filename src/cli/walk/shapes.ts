@@ -25,7 +25,7 @@ export const logItem = z.object({
   eventId: z.string().min(1),
   nodeId: z.string(),
   hostname: z.string(),
-  type: z.enum(['result', 'snapshot', 'status']),
+  type: z.enum(['result', 'snapshot', 'status', 'query']),
   name: z.string(),
   receivedAt: time,
 })
