@@ -5,6 +5,7 @@
 
 import { concatBytes, strictTextOf, utf8, type Bytes } from '../lib/bytes.ts'
 import type { NodeFacts } from '../db/node-facts.ts'
+import type { ArchivedLine } from './line.ts'
 import type { PageLine } from './log-page.ts'
 
 /** The body of a page; `rest` is what it has beside its items. */
@@ -16,13 +17,14 @@ export function logPageBody(
   const parts: Bytes[] = [utf8('{"items":[')]
   for (const [at, line] of lines.entries()) {
     if (at > 0) parts.push(utf8(','))
-    parts.push(...itemOf(line, facts))
+    parts.push(...logItemOf(line, facts))
   }
   parts.push(utf8(`],${JSON.stringify(rest).slice(1)}`))
   return concatBytes(parts)
 }
 
-function itemOf({ header, line }: PageLine, facts: ReadonlyMap<string, NodeFacts>): Bytes[] {
+/** The JSON of a line, in pieces. */
+export function logItemOf({ header, line }: ArchivedLine, facts: ReadonlyMap<string, NodeFacts>): Bytes[] {
   const { eventId, nodeId, platform, tags, type, name, pack, query, configurationVersion, receivedAt } =
     header
   const known = nodeId === null ? undefined : facts.get(nodeId)

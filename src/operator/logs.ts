@@ -9,6 +9,7 @@ import { nodeFactsOf } from '../logs/node-facts.ts'
 import { readLogs } from '../logs/read.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, inEnvironmentWithId, replies, time } from './describe.ts'
+import { bothOrNeither, lineFilterOf, lineParameters, nodeParameter } from './log-filter.ts'
 import { cursorOf, pagingQuery } from './paging.ts'
 import { notFound } from './problem.ts'
 
@@ -28,61 +29,17 @@ export const timeParameter = z
   .optional()
   .openapi({ type: 'string', format: 'date-time' })
 
-/** A search reads every line that may match: texts are no longer than a path. */
-const MAX_SEARCH_CHARACTERS = 1_024
-
-const searched = z
-  .string()
-  .min(1, 'is empty')
-  .max(MAX_SEARCH_CHARACTERS, `is longer than ${MAX_SEARCH_CHARACTERS} characters`)
-  .optional()
-
-const lineParameters = {
-  type: z
-    .enum(LINE_TYPES, `is none of ${LINE_TYPES.join(', ')}`)
-    .optional()
-    .openapi({ description: '`result` includes snapshots' }),
-  name: z
-    .string()
-    .optional()
-    .openapi({ description: 'Name of a scheduled query as agents write it; `*` stands for any characters' }),
+const searchParameters = {
+  ...lineParameters,
   since: timeParameter,
   until: timeParameter,
-  column: searched.openapi({
-    description:
-      'With `value`: lines with a row whose column has exactly this value (`column=path&value=/etc/passwd`)',
-  }),
-  value: z
-    .string()
-    .max(MAX_SEARCH_CHARACTERS, `is longer than ${MAX_SEARCH_CHARACTERS} characters`)
-    .optional()
-    .openapi({ description: 'May be empty' }),
-  text: searched.openapi({ description: 'Occurs in a name or a value of the line, whatever the case' }),
   ...pagingQuery(cursorKey),
 }
 
-const logQuery = z
-  .object({ node: z.string().refine(isUuid, 'is not the id of a node').optional(), ...lineParameters })
-  .check(bothOrNeither)
-const nodeLogQuery = z.object(lineParameters).check(bothOrNeither)
+const logQuery = z.object({ node: nodeParameter, ...searchParameters }).check(bothOrNeither)
+const nodeLogQuery = z.object(searchParameters).check(bothOrNeither)
 
 type LogQuery = z.infer<typeof logQuery>
-
-/** A column without a value asks for nothing. */
-function bothOrNeither(context: {
-  value: { column?: string | undefined; value?: string | undefined }
-  issues: unknown[]
-}) {
-  const { column, value } = context.value
-  if ((column === undefined) === (value === undefined)) return
-  const [missing, present] = column === undefined ? ['column', 'value'] : ['value', 'column']
-  context.issues.push({
-    code: 'custom',
-    message: `is needed with ${present}`,
-    path: [missing],
-    input: context.value,
-  })
-}
 
 const logSchema = z
   .object({
@@ -148,15 +105,11 @@ export function addLogRoutes(routes: OperatorRoutes): void {
 }
 
 async function replyWithLogs(c: OperatorContext, query: LogQuery): Promise<Response> {
-  const { node, type, name, since, until, column, value, text, limit, cursor } = query
+  const { since, until, limit, cursor } = query
   const found = await readLogs(c.env, c.var.environment.id, {
-    nodeId: node ?? null,
-    type: type ?? null,
-    name: name === undefined || name === '' ? null : name,
+    ...lineFilterOf(query),
     sinceMs: since ?? null,
     untilMs: until ?? null,
-    column: column === undefined || value === undefined ? null : { name: column, value },
-    text: text ?? null,
     limit,
     cursor,
   })
