@@ -149,3 +149,21 @@ export const nodeTags = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.environmentId, table.nodeId, table.tag] })],
 )
+
+export const nodeSets = sqliteTable('node_sets', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  name: text('name').notNull(),
+  createdAtMs: integer('created_at').notNull(),
+  updatedAtMs: integer('updated_at').notNull(),
+})
+
+export const nodeSetChunks = sqliteTable(
+  'node_set_chunks',
+  {
+    nodeSetId: text('node_set_id').notNull(),
+    chunk: integer('chunk').notNull(),
+    bits: bytes('bits').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.nodeSetId, table.chunk] })],
+)

@@ -1,15 +1,9 @@
-/** Turns targets into ordinals. A deleted node is not there. */
+/** What targets mean, in ordinals: the part that D1 knows. A deleted node is not there. */
 
-import { and, asc, eq, gt, inArray, isNull, or, sql, type SQL } from 'drizzle-orm'
+import { and, asc, eq, gt, gte, inArray, isNull, or, sql, type SQL } from 'drizzle-orm'
 import { NodeSet } from '../fleet/node-set.ts'
 import { isPlatformFamily } from '../fleet/platform.ts'
-import {
-  listOf,
-  unknownValues,
-  type ListedTarget,
-  type TargetFault,
-  type Targets,
-} from '../fleet/targeting.ts'
+import { comparedAs, unknownValues, type ListedTarget, type TargetFault } from '../fleet/targeting.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { ControlDb } from './control.ts'
 import { nodes, nodeTags } from './schema.ts'
@@ -17,24 +11,71 @@ import { nodes, nodeTags } from './schema.ts'
 /** Rows of one D1 answer: a million nodes are twenty pages, and none of them is large. */
 const ORDINALS_PER_PAGE = 50_000
 
-/** The nodes that the targets mean now; a fault for each value that nothing here has, and for an empty set. */
-export async function resolveTargets(
+/** All nodes of an environment. */
+export function allNodes(db: ControlDb, environmentId: string): Promise<NodeSet> {
+  return ordinalsInPages(db, here(environmentId))
+}
+
+/** The nodes that a list means; a fault for each value that nothing here has. */
+export async function nodesListed(
   db: ControlDb,
   environmentId: string,
-  targets: Targets,
+  list: { key: ListedTarget; values: string[] },
 ): Promise<Result<NodeSet, TargetFault[]>> {
-  const list = listOf(targets)
-  const here = and(eq(nodes.environmentId, environmentId), isNull(nodes.deletedAtMs))
-  if (list !== null) {
-    const known = await knownValues(db, environmentId, here, list.key, list.values)
-    const faults = unknownValues(list, known)
-    if (faults.length > 0) return fail(faults)
-  }
-  const wanted = list === null ? here : and(here, matches(environmentId, list.key, list.values))
+  const values = [...new Set(list.values.map((value) => comparedAs(list.key, value)))]
+  const faults = unknownValues(list, await knownValues(db, environmentId, list.key, values))
+  if (faults.length > 0) return fail(faults)
+  const wanted = and(here(environmentId), matches(environmentId, list.key, values))
   // Few nodes by index, or a walk along the ordinals: SQLite would take the walk for all of them.
-  const byIndex = list?.key === 'nodes' || list?.key === 'hostnames'
-  const set = byIndex ? await ordinalsAtOnce(db, wanted) : await ordinalsInPages(db, wanted)
-  return set.size === 0 ? fail([{ pointer: '', detail: 'no node matches' }]) : ok(set)
+  const byIndex = list.key === 'nodes' || list.key === 'hostnames'
+  return ok(byIndex ? await ordinalsAtOnce(db, wanted) : await ordinalsInPages(db, wanted))
+}
+
+/** The nodes whose osquery is of a release that `isMeant` takes, by what they said when they enrolled. */
+export async function nodesOfVersions(
+  db: ControlDb,
+  environmentId: string,
+  isMeant: (version: string) => boolean,
+): Promise<NodeSet> {
+  const rows = await db
+    .selectDistinct({ version: nodes.osqueryVersion })
+    .from(nodes)
+    .where(here(environmentId))
+  const versions = rows.map(({ version }) => version).filter(isMeant)
+  if (versions.length === 0) return new NodeSet()
+  return ordinalsInPages(db, and(here(environmentId), sql`${nodes.osqueryVersion} IN ${among(versions)}`))
+}
+
+/** The nodes that enrolled at or after a time: presence may not have heard of them yet. */
+export function nodesEnrolledSince(db: ControlDb, environmentId: string, atMs: number): Promise<NodeSet> {
+  return ordinalsInPages(db, and(here(environmentId), gte(nodes.enrolledAtMs, atMs)))
+}
+
+/** How many of these nodes each platform has. */
+export async function countByPlatform(
+  db: ControlDb,
+  environmentId: string,
+  set: NodeSet,
+): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  let last = -1
+  for (;;) {
+    const rows = await db
+      .select({ ordinal: nodes.ordinal, platform: nodes.platform })
+      .from(nodes)
+      .where(and(here(environmentId), gt(nodes.ordinal, last)))
+      .orderBy(asc(nodes.ordinal))
+      .limit(ORDINALS_PER_PAGE)
+    for (const { ordinal, platform } of rows) {
+      if (set.has(ordinal)) counts[platform] = (counts[platform] ?? 0) + 1
+    }
+    if (rows.length < ORDINALS_PER_PAGE) return counts
+    last = rows.at(-1)?.ordinal ?? last
+  }
+}
+
+function here(environmentId: string): SQL | undefined {
+  return and(eq(nodes.environmentId, environmentId), isNull(nodes.deletedAtMs))
 }
 
 /** More values than D1's 100 parameters go in as one JSON text. */
@@ -50,6 +91,10 @@ function matches(environmentId: string, key: ListedTarget, values: readonly stri
       return sql`${nodes.hostname} IN ${among(values)}`
     case 'platforms':
       return or(sql`${nodes.platform} IN ${among(values)}`, sql`${nodes.platformFamily} IN ${among(values)}`)
+    case 'serials':
+      return sql`lower(${nodes.hardwareSerial}) IN ${among(values)}`
+    case 'uuids':
+      return sql`lower(${nodes.hardwareUuid}) IN ${among(values)}`
     case 'tags':
       return sql`${nodes.id} IN (SELECT node_id FROM node_tags WHERE environment_id = ${environmentId}
         AND tag IN ${among(values)})`
@@ -59,7 +104,6 @@ function matches(environmentId: string, key: ListedTarget, values: readonly stri
 async function knownValues(
   db: ControlDb,
   environmentId: string,
-  here: SQL | undefined,
   key: ListedTarget,
   values: readonly string[],
 ): Promise<Set<string>> {
@@ -68,14 +112,26 @@ async function knownValues(
       .selectDistinct({ value: nodeTags.tag })
       .from(nodeTags)
       .innerJoin(nodes, eq(nodes.id, nodeTags.nodeId))
-      .where(and(here, eq(nodeTags.environmentId, environmentId), sql`${nodeTags.tag} IN ${among(values)}`))
+      .where(
+        and(
+          here(environmentId),
+          eq(nodeTags.environmentId, environmentId),
+          sql`${nodeTags.tag} IN ${among(values)}`,
+        ),
+      )
     return new Set(rows.map(({ value }) => value))
   }
-  const column = { nodes: nodes.id, hostnames: nodes.hostname, platforms: nodes.platform }[key]
+  const column = {
+    nodes: sql<string>`${nodes.id}`,
+    hostnames: sql<string>`${nodes.hostname}`,
+    platforms: sql<string>`${nodes.platform}`,
+    serials: sql<string>`lower(${nodes.hardwareSerial})`,
+    uuids: sql<string>`lower(${nodes.hardwareUuid})`,
+  }[key]
   const rows = await db
     .selectDistinct({ value: column })
     .from(nodes)
-    .where(and(here, sql`${column} IN ${among(values)}`))
+    .where(and(here(environmentId), sql`${column} IN ${among(values)}`))
   const families = key === 'platforms' ? values.filter(isPlatformFamily) : []
   return new Set([...rows.map(({ value }) => value), ...families])
 }

@@ -121,7 +121,31 @@ export class NodeSet {
 
   /** Adds every member of another set. */
   addAll(other: NodeSet): void {
-    for (const ordinal of other) this.add(ordinal)
+    for (const [chunk, bits] of other.#chunks) {
+      const own = this.#chunks.get(chunk)
+      const united = new Uint8Array(Math.max(own?.length ?? 0, bits.length))
+      if (own !== undefined) united.set(own)
+      for (const [index, byte] of bits.entries()) united[index] = (united[index] ?? 0) | byte
+      this.#chunks.set(chunk, united)
+    }
+  }
+
+  /** Keeps the members that another set has too. */
+  retainAll(other: NodeSet): void {
+    for (const [chunk, bits] of this.#chunks) {
+      const others = other.#chunks.get(chunk)
+      if (others === undefined) this.#chunks.delete(chunk)
+      else for (const [index, byte] of bits.entries()) bits[index] = byte & (others[index] ?? 0)
+    }
+  }
+
+  /** Takes every member of another set out. */
+  deleteAll(other: NodeSet): void {
+    for (const [chunk, bits] of this.#chunks) {
+      const others = other.#chunks.get(chunk)
+      if (others === undefined) continue
+      for (const [index, byte] of bits.entries()) bits[index] = byte & ~(others[index] ?? 0)
+    }
   }
 }
 

@@ -11,3 +11,10 @@ export const displayName = z
   .min(1, 'must not be blank')
   .max(MAX_NAME_CHARACTERS, `is longer than ${MAX_NAME_CHARACTERS} characters`)
   .refine((name) => !/\p{Cc}/u.test(name), 'has control characters')
+
+/** Tags of one node. */
+export const MAX_TAGS = 50
+
+export const tagName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:@-]{0,62}$/, 'must match [A-Za-z0-9][A-Za-z0-9._:@-]{0,62}')

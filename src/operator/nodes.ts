@@ -14,20 +14,17 @@ import {
   repliesNothing,
 } from './describe.ts'
 import { nodeDetail, nodeDetailSchema, nodeSchema, nodeViews, type NodeView } from './node-view.ts'
+import { MAX_TAGS, tagName } from './names.ts'
 import { cursorOf, numberKey, pagingQuery } from './paging.ts'
 import { notFound } from './problem.ts'
 import { deleted, publishEnvironment } from './publish.ts'
 
-const MAX_TAGS = 50
 const MAX_FILTER_CHARACTERS = 256
 /** Presence is not in D1, so that `online=` looks through rows: so many at a time, so many times for one page. */
 const ROWS_AT_ONCE = 1_000
 const MAX_LOOKS = 20
 
-const tag = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._:@-]{0,62}$/, 'must match [A-Za-z0-9][A-Za-z0-9._:@-]{0,62}')
-const tags = z.array(tag).max(MAX_TAGS, `more than ${MAX_TAGS} tags`)
+const tags = z.array(tagName).max(MAX_TAGS, `more than ${MAX_TAGS} tags`)
 const tagsBody = z
   .preprocess((body) => (Array.isArray(body) ? { tags: body } : body), z.strictObject({ tags }))
   .openapi({ description: 'The bare list is accepted too' })

@@ -19,6 +19,9 @@ import { replyToFailure } from './failure.ts'
 import { addNodeRoutes } from './nodes.ts'
 import { addLogRoutes } from './logs.ts'
 import { addOpenApiRoute } from './openapi.ts'
+import { addNodeSetRoutes } from './node-sets.ts'
+import { addTagRoutes } from './tags.ts'
+import { addTargetPreviewRoutes } from './target-preview.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
 import { addQueryRoutes } from './queries.ts'
@@ -36,7 +39,10 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
   addEnrollSecretRoutes,
   addNodeRoutes,
+  addTagRoutes,
+  addNodeSetRoutes,
   addConfigurationRoutes,
+  addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,
   addQueryStreamRoutes,

@@ -1,14 +1,15 @@
 /** Targets in a body: the schema that OpenAPI shows, and from value to nodes. For queries and carves alike. */
 
 import { z } from '@hono/zod-openapi'
-import { resolveTargets } from '../db/targets.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import { readTargets, type TargetFault, type Targets } from '../fleet/targeting.ts'
 import { stepsOf } from '../lib/json-pointer.ts'
-import type { Result } from '../lib/result.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
 import type { OperatorContext } from './context.ts'
 import { unprocessable, type Fault } from './problem.ts'
+import { TargetResolver } from './target-resolver.ts'
 
+const terms = { type: 'array', minItems: 1, items: { type: 'object', description: 'Targets again' } } as const
 const texts = { type: 'array', minItems: 1, items: { type: 'string' } } as const
 
 /** Reads `targets`; the faults point into it. */
@@ -34,17 +35,38 @@ export const targetsSchema = z
       tags: texts,
       nodes: texts,
       hostnames: texts,
+      serials: texts,
+      uuids: texts,
+      osqueryVersion: { type: 'string', example: '>=5.10' },
+      online: { type: 'boolean' },
+      percent: { type: 'number', exclusiveMinimum: 0, maximum: 100 },
+      nodeSet: { type: 'string', description: 'Name of a saved node set' },
+      anyOf: terms,
+      allOf: terms,
+      not: { type: 'object', description: 'Targets again' },
     },
   })
 
 /** The nodes that a body's targets mean, as faults of the body where they mean none. */
 export async function nodesOf(c: OperatorContext, targets: Targets): Promise<Result<NodeSet, TargetFault[]>> {
-  return resolveTargets(c.var.db, c.var.environment.id, targets)
+  const set = await membersOf(c, targets)
+  if (!set.ok) return set
+  return set.value.size === 0 ? fail([{ pointer: '', detail: 'no node matches' }]) : set
 }
 
-/** The reply to targets that do not resolve. */
-export function unresolved(faults: readonly TargetFault[]): Response {
+/** The same, but a set without members is one. */
+export async function membersOf(
+  c: OperatorContext,
+  targets: Targets,
+): Promise<Result<NodeSet, TargetFault[]>> {
+  const resolver = new TargetResolver(c)
+  const set = await resolver.resolve(targets, '')
+  return resolver.faults.length === 0 ? ok(set) : fail(resolver.faults)
+}
+
+/** The reply to targets that do not resolve. `member` points to where the body has them. */
+export function unresolved(faults: readonly TargetFault[], member = '/targets'): Response {
   return unprocessable(
-    ...faults.map(({ pointer, detail }): Fault => ({ pointer: `/targets${pointer}`, detail })),
+    ...faults.map(({ pointer, detail }): Fault => ({ pointer: `${member}${pointer}`, detail })),
   )
 }

@@ -39,3 +39,17 @@ export function readLastSeen(chunk: Bytes, ordinal: number): LastSeen {
     configurationVersion: view.getUint32(base + CONFIGURATION_COLUMN * 4),
   }
 }
+
+/** The places in a chunk of nodes that were seen doing anything at or after a time. */
+export function* placesSeenSince(chunk: Bytes, atS: number): Generator<number> {
+  const view = new DataView(chunk.buffer, chunk.byteOffset)
+  for (let place = 0; place < ORDINALS_PER_CHUNK; place += 1) {
+    const base = place * COLUMNS * 4
+    for (let column = 0; column < PRESENCE_KINDS.length; column += 1) {
+      if (view.getUint32(base + column * 4) >= atS) {
+        yield place
+        break
+      }
+    }
+  }
+}

@@ -4,9 +4,10 @@
  */
 
 import { DurableObject } from 'cloudflare:workers'
+import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
-import { emptyChunk, noteSighting, ORDINALS_PER_CHUNK, readLastSeen } from './chunk.ts'
+import { emptyChunk, noteSighting, ORDINALS_PER_CHUNK, placesSeenSince, readLastSeen } from './chunk.ts'
 import type { LastSeen, Sighting } from './kinds.ts'
 
 const SCHEMA = [
@@ -63,6 +64,17 @@ export class Presence extends DurableObject<Env> {
     return ordinals.map((ordinal) =>
       readLastSeen(this.#chunk(Math.floor(ordinal / ORDINALS_PER_CHUNK)).bytes, ordinal),
     )
+  }
+
+  /** The ordinals that were seen doing anything at or after a time (over 0), as the bytes of a NodeSet. */
+  seenSince(atS: number): Bytes {
+    const rows = this.ctx.storage.sql.exec<{ chunk: number }>('SELECT chunk FROM chunks').toArray()
+    const seen = new NodeSet()
+    for (const chunk of new Set([...rows.map((row) => row.chunk), ...this.#chunks.keys()])) {
+      for (const place of placesSeenSince(this.#chunk(chunk).bytes, atS))
+        seen.add(chunk * ORDINALS_PER_CHUNK + place)
+    }
+    return seen.toBytes()
   }
 
   /** What isolates counted, since ever. */

@@ -1,5 +1,6 @@
 /** Reading presence for operators. */
 
+import { NodeSet } from '../fleet/node-set.ts'
 import { ORDINALS_PER_OBJECT, presenceStub, type LastSeen } from './kinds.ts'
 
 /** When these nodes of an environment were last seen, by ordinal. */
@@ -20,21 +21,39 @@ export function newestSightingS(seen: LastSeen | undefined): number {
   return seen === undefined ? 0 : Math.max(...Object.values(seen.atS))
 }
 
+/** The nodes that were seen doing anything at or after a time, in seconds. */
+export async function seenSince(
+  env: Env,
+  environmentId: string,
+  highestOrdinal: number,
+  atS: number,
+): Promise<NodeSet> {
+  const seen = new NodeSet()
+  const parts = await Promise.all(
+    objectsOf(highestOrdinal).map((ordinal) => presenceStub(env, environmentId, ordinal).seenSince(atS)),
+  )
+  for (const bytes of parts) seen.addAll(NodeSet.fromBytes(bytes))
+  return seen
+}
+
 /** What isolates counted of an environment since ever, by name: requests of each kind, and oddities. */
 export async function countersOf(
   env: Env,
   environmentId: string,
   highestOrdinal: number,
 ): Promise<Record<string, number>> {
-  const objects = Math.floor(Math.max(0, highestOrdinal) / ORDINALS_PER_OBJECT) + 1
   const counted = await Promise.all(
-    Array.from({ length: objects }, (_, index) =>
-      presenceStub(env, environmentId, index * ORDINALS_PER_OBJECT).counters(),
-    ),
+    objectsOf(highestOrdinal).map((ordinal) => presenceStub(env, environmentId, ordinal).counters()),
   )
   const totals: Record<string, number> = {}
   for (const [name, count] of counted.flatMap((counters) => Object.entries(counters))) {
     totals[name] = (totals[name] ?? 0) + count
   }
   return totals
+}
+
+/** The first ordinal of each object that an environment has. */
+function objectsOf(highestOrdinal: number): number[] {
+  const objects = Math.floor(Math.max(0, highestOrdinal) / ORDINALS_PER_OBJECT) + 1
+  return Array.from({ length: objects }, (_, index) => index * ORDINALS_PER_OBJECT)
 }

@@ -43,6 +43,18 @@ describe('a node set', () => {
     expect([...even]).toEqual(EDGES)
   })
 
+  it('keeps what two sets share, or what the other has not', () => {
+    const other = [7, ORDINALS_PER_CHUNK, 2 * ORDINALS_PER_CHUNK, 999_999, 4_000_000]
+    const both = NodeSet.of(EDGES)
+    both.retainAll(NodeSet.of(other))
+    expect([...both]).toEqual([7, ORDINALS_PER_CHUNK, 999_999])
+    const rest = NodeSet.of(EDGES)
+    rest.deleteAll(NodeSet.of(other))
+    expect([...rest]).toEqual(EDGES.filter((ordinal) => !other.includes(ordinal)))
+    rest.addAll(both)
+    expect(rest.toBytes()).toEqual(NodeSet.of(EDGES).toBytes())
+  })
+
   it('refuses bytes of an unknown format', () => {
     expect(() => NodeSet.fromBytes(new Uint8Array([9]))).toThrow()
     expect(() => NodeSet.fromBytes(new Uint8Array(0))).toThrow()
