@@ -30,6 +30,7 @@ import { notFound, unprocessable } from './problem.ts'
 import { addQuarantineRoutes } from './quarantine.ts'
 import { limitBody } from './request-body.ts'
 import { faultsOf } from './request-faults.ts'
+import { addRetentionRoutes } from './retention.ts'
 
 /** A person waits; what has not answered by then is an outage. D1 gives a batch 30 s. */
 const ANSWER_WITHIN_MS = 20_000
@@ -49,6 +50,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addCarveRoutes,
   addLogRoutes,
   addArchiveObjectRoutes,
+  addRetentionRoutes,
   addQuarantineRoutes,
   addOperatorTokenRoutes,
   addAuditRoutes,
