@@ -2,6 +2,7 @@
 import type { Result } from '../lib/result.ts'
 import type { Flags } from './settings.ts'
 import { numberFlag } from './settings.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** What the loops drive. */
 export interface LoopedAgent {
@@ -72,16 +73,8 @@ export async function runLoops(agent: LoopedAgent, options: LoopOptions): Promis
     repeat(() => agent.pollDistributed(), pollWaitMs),
     repeat(
       () => agent.carvePending(),
-      () => options.carveCheckIntervalMs,
+      // At each whole minute, by the clock.
+      () => options.carveCheckIntervalMs - (now() % options.carveCheckIntervalMs),
     ),
   ])
-}
-
-// A wait that the signal cuts short rejects; that is how a loop ends, and no error.
-async function untilAborted(signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    if (!signal.aborted) throw error
-  }
 }

@@ -115,7 +115,7 @@ export type AgentEvent =
     }
   | { readonly kind: 'read-problem'; readonly reason: string }
   | { readonly kind: 'answers-accepted'; readonly answers: number }
-  | { readonly kind: 'carved'; readonly carve: Readonly<CarveRecord> }
+  | { readonly kind: 'carve-packed' | 'carved'; readonly carve: Readonly<CarveRecord> }
 
 /** One request, transparent resend included. */
 export interface RequestReport {

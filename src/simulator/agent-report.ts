@@ -25,6 +25,8 @@ export function describeEvent(event: AgentEvent): string {
       return `distributed read: ${event.reason}`
     case 'answers-accepted':
       return `server took ${event.answers} answers`
+    case 'carve-packed':
+      return `hands in ${event.carve.guid}: ${event.carve.sizeBytes} bytes`
     case 'carved': {
       const { guid, paths, problem, sizeBytes, status } = event.carve
       return `carve ${guid} of ${paths.join(', ')}: ${status}, ${problem || `${sizeBytes} bytes`}`

@@ -20,7 +20,7 @@ import type { ResultRow } from './sql-types.ts'
 import type { Severity } from './status-lines.ts'
 
 /** osqueryd looks for scheduled carves at each whole minute. */
-const CARVE_CHECK_INTERVAL_MS = 60_000
+export const CARVE_CHECK_INTERVAL_MS = 60_000
 
 /** One osqueryd. Use the methods one at a time, or {@link SimulatedAgent.run} for the timed loops. */
 export class SimulatedAgent {

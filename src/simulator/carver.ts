@@ -79,6 +79,7 @@ export class Carver {
     record.status = 'PENDING'
     const { dialect, isCompressed, readFile } = this.#options
     const archive = await archiveOf(record, { dialect, isCompressed: isCompressed(), readFile })
+    if (archive.ok) this.#options.onEvent({ kind: 'carve-packed', carve: { ...record } })
     const sent = archive.ok ? await this.#post(record, archive.value) : archive
     if (sent.ok) record.status = 'SUCCESS'
     else {
@@ -109,7 +110,10 @@ export class Carver {
       const sent = await session.carveBlock(
         dialect.stringify({ block_id: i, session_id: sessionId.value, request_id: requestId, data }),
       )
-      if (!sent.ok && dialect.stopsAtFailedBlock) return fail(`block ${i} of ${count}: ${sent.reason}`)
+      if (sent.ok) continue
+      record.problem = `block ${i} of ${count}: ${sent.reason}`
+      // Older releases leave the block out, and still call the carve a success.
+      if (dialect.stopsAtFailedBlock) return fail(record.problem)
     }
     return ok(undefined)
   }

@@ -8,6 +8,8 @@ export interface MachineAnswers {
   /** Digests of the answers that were sent. */
   readonly sent: Set<string>
   isAccepted: boolean
+  /** Its node was deleted before it answered: the answer is of nobody the server knows, and may be there or not. */
+  isForgiven: boolean
 }
 
 /** A query that the fleet's operator opened. */
@@ -49,7 +51,7 @@ export class AnswerLedger {
   note(stage: 'sent' | 'accepted', sql: string, answer: QueryAnswer, machine: number, nowMs: number): void {
     const query = this.#queries.get(sql)
     const answers = query?.answers ?? this.#earlyAnswers(sql)
-    const known = answers.get(machine) ?? { sent: new Set<string>(), isAccepted: false }
+    const known = answers.get(machine) ?? newAnswers()
     answers.set(machine, known)
     if (stage === 'sent') {
       const rowTexts = answer.rows.map((row) => JSON.stringify(row))
@@ -66,11 +68,25 @@ export class AnswerLedger {
       if (!query.answers.get(machine)?.isAccepted) query.expected.delete(machine)
   }
 
+  /** The machine's node was deleted: what it has not answered yet it answers as another node. */
+  forgive(machine: number): void {
+    this.excuse(machine)
+    for (const { answers } of this.#queries.values()) {
+      const known = answers.get(machine) ?? newAnswers()
+      answers.set(machine, known)
+      if (!known.isAccepted) known.isForgiven = true
+    }
+  }
+
   #earlyAnswers(sql: string): Map<number, MachineAnswers> {
     const answers = this.#early.get(sql) ?? new Map<number, MachineAnswers>()
     this.#early.set(sql, answers)
     return answers
   }
+}
+
+function newAnswers(): MachineAnswers {
+  return { sent: new Set(), isAccepted: false, isForgiven: false }
 }
 
 /** A digest of an answer that does not depend on the order of its rows, which come as their JSON texts. */

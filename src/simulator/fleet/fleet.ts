@@ -1,19 +1,21 @@
 /** Runs a fleet: makes its members, lets them live for the time, and hands over what happened. */
 import { endpointsFor } from '../endpoints.ts'
+import { untilAborted } from '../until-aborted.ts'
 import { AnswerLedger } from './answer-ledger.ts'
+import { CarveLedger } from './carve-ledger.ts'
+import type { DeedOptions, Deeds } from './deeds.ts'
+import { makeDeeds } from './deeds.ts'
 import { Dice } from './dice.ts'
 import { LineLedger } from './line-ledger.ts'
-import { LiveQueries } from './live-queries.ts'
 import { LossyTransport } from './lossy-transport.ts'
 import { Member } from './member.ts'
-import type { OperatorClient } from './operator-client.ts'
 import type { Profile } from './profiles.ts'
 import { makeRoster } from './roster.ts'
 import { SharedTables } from './shared-tables.ts'
 import { Sleeper } from './sleeper.ts'
 import { Statistics } from './statistics.ts'
 
-export interface FleetOptions {
+export interface FleetOptions extends DeedOptions {
   /** Base URL without a trailing slash. */
   readonly url: string
   readonly ca?: string
@@ -29,22 +31,18 @@ export interface FleetOptions {
   readonly keepAlive: boolean
   /** Ends the run before its time. */
   readonly stop?: AbortSignal
-  /** Opens a live query this often. */
-  readonly queries?: {
-    readonly client: OperatorClient
-    readonly environment: string
-    readonly everyMs: number
-  }
 }
 
 /** What a fleet is and did; live while it runs. */
-export interface Fleet {
+export interface Fleet extends Omit<Deeds, 'run'> {
   readonly members: readonly Member[]
   readonly statistics: Statistics
   readonly lines: LineLedger
   readonly answers: AnswerLedger
+  readonly carves: CarveLedger
   readonly transport: LossyTransport
-  readonly liveQueries: LiveQueries | undefined
+  /** How many should have fetched a changed configuration when the run ended, and how many had not. */
+  readonly configured: { due: number; late: number }
   /** Resolves when all members have ended. */
   readonly ended: Promise<void>
 }
@@ -59,64 +57,57 @@ const ENDING_MS = 3_000
 const ANSWER_INTERVALS = 2.2
 /** ... and, where the offer was lost on its way, after the 30 s that the server waits before it offers again. */
 const ANSWER_SLACK_MS = 45_000
+/** A carve begins at the next whole minute, and its lost blocks are sent again after 1 s and 4 s. */
+const CARVE_SLACK_MS = 90_000
 
 /** Starts a fleet; it ends by itself. */
 export function startFleet(options: FleetOptions): Fleet {
   const { profile, seed } = options
+  const endpoints = endpointsFor('canonical')
   const surroundings = {
     url: options.url,
-    endpoints: endpointsFor('canonical'),
+    endpoints,
     enrollSecret: options.enrollSecret,
     profile,
     tempo: options.tempo,
-    transport: newTransport(options),
+    transport: newTransport(options, endpoints.carveBlock),
     sleeper: new Sleeper(),
     tables: new SharedTables(),
     statistics: new Statistics(),
     lines: new LineLedger(),
     answers: new AnswerLedger(),
+    carves: new CarveLedger(),
   }
   const roster = makeRoster(profile, options.nodes, seed, options.spreadMs)
   const members = roster.map((plan) => new Member(plan, surroundings))
-  const liveQueries =
-    options.queries &&
-    new LiveQueries({
-      client: options.queries.client,
-      environment: options.queries.environment,
-      ledger: surroundings.answers,
-      label: `sim-${seed}`,
-      online: () => new Set(members.filter(({ isOnline }) => isOnline).map(({ plan }) => plan.machine)),
-    })
-  const { answers, lines, statistics, transport } = surroundings
-  const ended = run(members, options, surroundings.sleeper, liveQueries).finally(() => {
-    forgetLateQueries(options, answers)
-    surroundings.sleeper.close()
+  const { run: actUntil, ...deeds } = makeDeeds(options, { ...surroundings, members, seed })
+  const configured = { due: 0, late: 0 }
+  const onEnd = () => Object.assign(configured, deeds.configurations?.judge(members, Date.now()))
+  const { answers, carves, lines, sleeper, statistics, transport } = surroundings
+  const ended = run(members, options, sleeper, actUntil, onEnd).finally(() => {
+    forgetLate(options, answers, carves)
+    sleeper.close()
     surroundings.tables.close()
     transport.close()
   })
-  return { members, statistics, lines, answers, transport, liveQueries, ended }
+  return { members, statistics, lines, answers, carves, transport, ...deeds, configured, ended }
 }
 
 async function run(
   members: readonly Member[],
-  { profile, queries, runMs, stop }: FleetOptions,
+  { profile, runMs, stop }: FleetOptions,
   sleeper: Sleeper,
-  liveQueries: LiveQueries | undefined,
+  actUntil: (signal: AbortSignal) => Promise<void>,
+  onEnd: () => void,
 ): Promise<void> {
   const ending = new AbortController()
+  const { signal } = ending
+  // Before all others that listen: members are still what they are.
+  signal.addEventListener('abort', onEnd, { once: true })
   const end = () => ending.abort()
   stop?.addEventListener('abort', end, { once: true })
   const timer = setTimeout(end, runMs)
-  const { signal } = ending
-  const opening =
-    queries && liveQueries
-      ? untilAborted(signal, async () => {
-          for (;;) {
-            await sleeper.sleep(queries.everyMs, signal)
-            await liveQueries.open()
-          }
-        })
-      : undefined
+  const acting = actUntil(signal)
   if (profile.isStorm) {
     const all = Promise.all(members.map((member) => untilAborted(signal, () => member.enroll(signal))))
     await untilAborted(signal, () =>
@@ -125,7 +116,7 @@ async function run(
   }
   const lives = Promise.all([
     ...members.map((member) => untilAborted(signal, () => member.live(signal))),
-    opening,
+    acting,
   ])
   const aborted = new Promise<void>((resolve) => {
     if (signal.aborted) resolve()
@@ -136,25 +127,19 @@ async function run(
   await Promise.race([lives, sleeper.sleep(ENDING_MS)])
 }
 
-/** Queries that were opened too late for everybody to answer are not judged by who kept silent. */
-function forgetLateQueries({ profile, tempo }: FleetOptions, answers: AnswerLedger): void {
+/** What was asked for too late for everybody to answer is not judged by who kept silent. */
+function forgetLate({ profile, tempo }: FleetOptions, answers: AnswerLedger, carves: CarveLedger): void {
   const windowMs = (profile.intervals.distributed * 1_000 * ANSWER_INTERVALS) / tempo + ANSWER_SLACK_MS
   for (const query of answers.queries) if (Date.now() - query.openedAtMs < windowMs) query.expected.clear()
+  for (const carve of carves.asked)
+    if (Date.now() - carve.askedAtMs < windowMs + CARVE_SLACK_MS) carve.expected.clear()
 }
 
-function newTransport({ ca, keepAlive, profile, seed }: FleetOptions): LossyTransport {
+function newTransport({ ca, keepAlive, profile, seed }: FleetOptions, blockPath: string): LossyTransport {
   return new LossyTransport(
     { ...(ca !== undefined && { ca }), timeoutMs: TIMEOUT_MS, keepAlive, transparentResend: true },
     profile.lostReplyChance,
     new Dice(`network of ${seed}`),
+    { path: blockPath, chance: profile.lostBlockChance },
   )
-}
-
-// A wait that the signal cuts short rejects; that is how a life ends, and no error.
-async function untilAborted(signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await work()
-  } catch (error) {
-    if (!signal.aborted) throw error
-  }
 }

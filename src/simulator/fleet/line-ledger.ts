@@ -55,15 +55,18 @@ export class LineLedger {
     for (const [place, count] of times) column[place] = Math.min(255, Math.max(column[place] ?? 0, count))
   }
 
-  /** Notes a line that the server gave back. `machine` is whose it should be, if that is known. */
-  see(kind: LineKind, text: string | Uint8Array, machine: number | undefined): Sighting {
+  /**
+   * Notes a line that the server gave back. `machine` is whose it should be, if that is known. `nodes`: how many nodes
+   * that machine has been; a line that was sent again after its node was deleted is an event of each.
+   */
+  see(kind: LineKind, text: string | Uint8Array, machine: number | undefined, nodes = 1): Sighting {
     const place = this.#find(digestOf(kind, text))
     const owner = this.#owner[place] ?? 0
     if (owner === 0) return 'unexplained'
     const seen = (this.#seen[place] ?? 0) + 1
     this.#seen[place] = Math.min(255, seen)
     if (machine !== undefined && owner !== machine + 1) return 'wrong-node'
-    return seen > (this.#sent[place] ?? 0) ? 'doubled' : 'expected'
+    return seen > (this.#sent[place] ?? 0) * Math.max(1, nodes) ? 'doubled' : 'expected'
   }
 
   /** The machine that sent a line; undefined for a line that nobody sent. */

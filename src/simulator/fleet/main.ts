@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { DeedOptions } from './deeds.ts'
 import type { FleetEnvironment } from './environment.ts'
 import { makeEnvironment } from './environment.ts'
 import type { Fleet } from './fleet.ts'
@@ -26,6 +27,10 @@ interface Arguments {
   readonly tempo: number
   readonly spread?: number
   readonly queryEvery?: number
+  readonly carveEvery?: number
+  readonly deleteEvery?: number
+  readonly configureEvery?: number
+  readonly operatorIdle?: boolean
   readonly lostReplies?: number
   readonly keepAlive?: boolean
   readonly json?: string
@@ -38,6 +43,8 @@ const SPREAD_SHARE = 0.2
 const MAX_SPREAD_S = 60
 /** Lines are visible within 15 s; a server under load may take longer. */
 const VERIFY_PATIENCE_MS = 90_000
+/** How often the operator does each thing unasked; the first is late enough for most to have enrolled. */
+const DEEDS_A_RUN = 4
 
 const program = new Command('simulate')
   .description(
@@ -57,6 +64,17 @@ const program = new Command('simulate')
   .option('--tempo <n>', 'divides all intervals of the profile', positive, 1)
   .option('--spread <seconds>', 'time over which the nodes start', notNegative)
   .option('--query-every <seconds>', 'opens a live query for all nodes this often', positive)
+  .option('--carve-every <seconds>', 'asks five nodes for a file this often', positive)
+  .option('--delete-every <seconds>', 'deletes a node this often: its agents enroll anew', positive)
+  .option(
+    '--configure-every <seconds>',
+    'changes the configuration of its own environment this often',
+    positive,
+  )
+  .option(
+    '--operator-idle',
+    'does none of these unasked; else, in an environment of its own, each is done a few times',
+  )
   .option(
     '--lost-replies <share>',
     'share of requests whose reply is lost, instead of the profile’s',
@@ -94,9 +112,7 @@ async function main(args: Arguments): Promise<number> {
     tempo: args.tempo,
     keepAlive: args.keepAlive ?? false,
     stop: stopOnSignal(),
-    ...(args.queryEvery !== undefined && {
-      queries: { client, environment: environment.id, everyMs: args.queryEvery * 1_000 },
-    }),
+    ...deedsOf(args, client, environment),
   })
   await watch(fleet, args.nodes)
   const facts = {
@@ -116,6 +132,27 @@ async function main(args: Arguments): Promise<number> {
   console.log(`\n${reportText(report)}`)
   if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`)
   return isGood(report) ? 0 : 1
+}
+
+/** What the operator does: what was asked for, and in an environment of the fleet's own each thing some times. */
+function deedsOf(args: Arguments, client: OperatorClient, environment: FleetEnvironment): DeedOptions {
+  const isOwn = args.secretFile === undefined
+  if (!isOwn && args.configureEvery !== undefined)
+    throw new Error('--configure-every would change a configuration that others use: leave --secret-file out')
+  const unasked = isOwn && args.operatorIdle !== true ? (args.minutes * 60) / DEEDS_A_RUN : undefined
+  const deed = (everyS: number | undefined) =>
+    everyS === undefined ? undefined : { client, environment: environment.id, everyMs: everyS * 1_000 }
+  const [queries, carves] = [deed(args.queryEvery ?? unasked), deed(args.carveEvery ?? unasked)]
+  const [deletions, configurations] = [
+    deed(args.deleteEvery ?? unasked),
+    deed(args.configureEvery ?? unasked),
+  ]
+  return {
+    ...(queries && { queries }),
+    ...(carves && { carves }),
+    ...(deletions && { deletions }),
+    ...(configurations && { configurations }),
+  }
 }
 
 async function environmentFor(
@@ -165,7 +202,8 @@ async function watch(fleet: Fleet, nodes: number): Promise<void> {
     const text =
       `${Math.round((Date.now() - startMs) / 1_000)} s: ${statistics.enrolled}/${nodes} enrolled, ${rate} requests/s, ` +
       `${statistics.failures} errors, lines ${acknowledged}/${sent} acknowledged, answers ` +
-      `${statistics.counters.queries.acknowledged}/${statistics.counters.queries.answered}, suffered: ` +
+      `${statistics.counters.queries.acknowledged}/${statistics.counters.queries.answered}, files ` +
+      `${statistics.counters.carves.succeeded}/${statistics.counters.carves.scheduled}, suffered: ` +
       `${schedulesWiped} wiped, ${linesDropped} dropped, ${wedged} wedged, ${crashed} crashed, ` +
       `${Math.round(process.memoryUsage.rss() / 2 ** 20)} MiB`
     process.stderr.write(process.stderr.isTTY ? `\r\u001B[K${text}` : `${text}\n`)

@@ -1,13 +1,21 @@
-/** The life of one simulated node: it starts, sleeps and wakes, dies in a query and is started again. */
+/** The life of one simulated node: it starts, sleeps, travels, dies in a query or an upload, and is started again. */
 import type { AgentEvent, AgentState } from '../agent-options.ts'
-import { SimulatedAgent } from '../agent.ts'
+import { CARVE_CHECK_INTERVAL_MS, SimulatedAgent } from '../agent.ts'
 import { dialectOf } from '../dialect.ts'
 import type { Endpoints } from '../endpoints.ts'
-import type { Transport } from '../transport.ts'
+import type { LineKind } from '../log-buffer.ts'
+import type { Sender } from '../transport.ts'
+import { untilAborted } from '../until-aborted.ts'
 import type { AnswerLedger } from './answer-ledger.ts'
+import type { CarveLedger } from './carve-ledger.ts'
+import { madeUpFile } from './carve-ledger.ts'
 import { Dice } from './dice.ts'
+import { Lid } from './lid.ts'
 import type { LineLedger } from './line-ledger.ts'
+import { flagsOf } from './member-flags.ts'
+import { MemberNetwork } from './member-network.ts'
 import type { Profile } from './profiles.ts'
+import { REVISION_OPTION } from './profiles.ts'
 import type { MemberPlan } from './roster.ts'
 import { firstState } from './roster.ts'
 import type { SharedTables } from './shared-tables.ts'
@@ -21,23 +29,33 @@ export interface MemberSurroundings {
   readonly enrollSecret: string
   readonly profile: Profile
   readonly tempo: number
-  readonly transport: Transport
+  readonly transport: Sender
   readonly sleeper: Sleeper
   readonly tables: SharedTables
   readonly statistics: Statistics
   readonly lines: LineLedger
   readonly answers: AnswerLedger
+  readonly carves: CarveLedger
 }
 
 /** How long a service manager takes to start a dead osqueryd. */
 const RESTART_MS = [2_000, 8_000] as const
-
-type End = 'stopped' | 'asleep' | 'crashed'
+/** Seconds from its start to when a traveller leaves, and until it is back. Its own clock runs faster meanwhile. */
+const TRAVELS_AFTER_S = [30, 60] as const
+const TRAVELS_FOR_S = [20, 40] as const
+/** A traveller's clock goes on by this at a time: the shortest interval of the schedule. */
+const TRAVEL_STEP_MS = 60_000
+const TRAVEL_STEPS_AT_ONCE = 20
+const HOUR_MS = 3_600_000
+/** After a failure the next configuration may be this long away (`config_accelerated_refresh`). */
+const ACCELERATED_REFRESH_MS = 300_000
 
 export class Member {
   readonly plan: MemberPlan
   readonly #surroundings: MemberSurroundings
   readonly #dice: Dice
+  readonly #lid = new Lid()
+  readonly #network: MemberNetwork
   /** SQL of the distributed queries whose answers were not accepted yet, by id. */
   readonly #sql = new Map<string, string>()
   #agent: SimulatedAgent
@@ -45,17 +63,31 @@ export class Member {
   /** State at the moment of a crash that has not been dealt with. */
   #atCrash: AgentState | undefined
   #hasEnrolled = false
+  #lives = 0
+  /** A traveller's clock before it has left is behind by the time that it will be away. */
+  #behindMs: number
+  /** What the last log POST held. */
+  #lastKind: LineKind = 'result'
+  /** Since when nothing has kept it from fetching its configuration: since 1970. */
+  steadySinceMs = Infinity
 
   constructor(plan: MemberPlan, surroundings: MemberSurroundings) {
     this.plan = plan
     this.#surroundings = surroundings
     this.#dice = new Dice(`life of ${plan.machineSeed}/${plan.index}`)
+    this.#behindMs = ((plan.travel?.hours ?? 0) * HOUR_MS) / surroundings.tempo
+    this.#network = new MemberNetwork({
+      inner: surroundings.transport,
+      lid: this.#lid,
+      diesAt: (url) => this.#diesAt(url),
+    })
     this.#agent = this.#newAgent(firstState(plan))
   }
 
-  /** Running and enrolled: it should answer what it is asked. */
+  /** Running, reachable and enrolled: it should answer what it is asked. */
   get isOnline(): boolean {
-    return this.#awake !== undefined && this.#agent.nodeKey !== ''
+    const isThere = this.#awake !== undefined && !this.#lid.isClosed && this.#network.isReachable
+    return isThere && this.#agent.nodeKey !== ''
   }
 
   /** Of its machine, in lower case. */
@@ -63,8 +95,17 @@ export class Member {
     return this.#agent.identity.host.uuid.toLowerCase()
   }
 
+  get hostname(): string {
+    return this.#agent.identity.host.hostname
+  }
+
   get hasEnrolled(): boolean {
     return this.#hasEnrolled
+  }
+
+  /** Which of the fleet's configurations it holds. */
+  get revision(): number {
+    return Number(this.#agent.flags[REVISION_OPTION] ?? 0)
   }
 
   /** Enrolls and does nothing else; tries again until it has a key or the signal aborts. */
@@ -75,82 +116,120 @@ export class Member {
 
   /** Lives until the signal aborts. */
   async live(signal: AbortSignal): Promise<void> {
-    const { answers, sleeper, statistics } = this.#surroundings
-    if (this.#agent.nodeKey === '') await sleeper.sleep(this.plan.startsAfterMs, signal)
-    while (!signal.aborted) {
-      const end = await this.#wake(signal)
-      if (end === 'stopped') return
-      answers.excuse(this.plan.machine)
-      if (end === 'asleep') {
-        statistics.naps += 1
-        await sleeper.sleep(this.#dice.between(...this.#period('asleep')), signal)
-      } else {
-        await sleeper.sleep(this.#dice.between(...RESTART_MS), signal)
-        this.#agent.close()
-        this.#sql.clear()
-        this.#agent = this.#newAgent(this.#atCrash ?? this.#agent.exportState())
-        this.#atCrash = undefined
-      }
+    if (this.#agent.nodeKey === '') await this.#surroundings.sleeper.sleep(this.plan.startsAfterMs, signal)
+    const { profile } = this.#surroundings
+    const { sleeps } = profile
+    await Promise.all([
+      untilAborted(signal, () => this.#liveAgainAndAgain(signal)),
+      sleeps && untilAborted(signal, () => this.#openAndClose(sleeps, signal)),
+      this.plan.travel && untilAborted(signal, () => this.#travel(signal)),
+    ])
+  }
+
+  async #liveAgainAndAgain(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#run(signal)
+      if (signal.aborted) return
+      this.#goAway()
+      await this.#sleep(this.#dice.between(...RESTART_MS), signal)
+      this.#agent.close()
+      this.#sql.clear()
+      this.#agent = this.#newAgent(this.#atCrash ?? this.#agent.exportState())
+      this.#atCrash = undefined
     }
   }
 
-  /** One time awake. */
-  async #wake(signal: AbortSignal): Promise<End> {
+  /** One process, until it crashes or the signal aborts. */
+  async #run(signal: AbortSignal): Promise<void> {
     const awake = new AbortController()
     const stop = () => awake.abort()
     signal.addEventListener('abort', stop, { once: true })
     this.#awake = awake
-    let isAsleep = false
-    if (this.#surroundings.profile.sleeps) {
-      void this.#surroundings.sleeper.sleep(this.#dice.between(...this.#period('awake')), awake.signal).then(
-        () => {
-          isAsleep = true
-          awake.abort()
-        },
-        () => undefined,
-      )
-    }
+    this.steadySinceMs = Date.now()
     try {
       await this.#agent.run(awake.signal)
     } finally {
       signal.removeEventListener('abort', stop)
       this.#awake = undefined
     }
-    if (signal.aborted) return 'stopped'
-    return isAsleep ? 'asleep' : 'crashed'
   }
 
-  #period(name: 'awake' | 'asleep'): [number, number] {
-    const { profile, tempo } = this.#surroundings
-    const [low, high] = profile.sleeps?.[name] ?? [Infinity, Infinity]
-    return [(low * 1000) / tempo, (high * 1000) / tempo]
+  async #openAndClose(sleeps: NonNullable<Profile['sleeps']>, signal: AbortSignal): Promise<void> {
+    const { sleeper, statistics, tempo } = this.#surroundings
+    const wait = ([low, high]: readonly [number, number]) =>
+      sleeper.sleep((this.#dice.between(low, high) * 1_000) / tempo, signal)
+    for (;;) {
+      await wait(sleeps.awake)
+      this.#lid.close()
+      statistics.naps += 1
+      this.#goAway()
+      await wait(sleeps.asleep)
+      this.#lid.open()
+      this.steadySinceMs = Date.now()
+    }
+  }
+
+  /** Hours away from any network, in which the schedule goes on and the buffer fills. The clock runs through them. */
+  async #travel(signal: AbortSignal): Promise<void> {
+    const { sleeper, statistics, tempo } = this.#surroundings
+    await sleeper.sleep((this.#dice.between(...TRAVELS_AFTER_S) * 1_000) / tempo, signal)
+    const isBackAtMs = Date.now() + (this.#dice.between(...TRAVELS_FOR_S) * 1_000) / tempo
+    this.#network.isReachable = false
+    statistics.travels += 1
+    this.#goAway()
+    while (this.#behindMs > 0) {
+      for (let step = 0; step < TRAVEL_STEPS_AT_ONCE && this.#behindMs > 0; step += 1) {
+        this.#behindMs = Math.max(0, this.#behindMs - TRAVEL_STEP_MS / tempo)
+        this.#agent.runSchedule()
+      }
+      await sleeper.sleep(0, signal)
+    }
+    await sleeper.sleep(isBackAtMs - Date.now(), signal)
+    this.#network.isReachable = true
+    this.steadySinceMs = Date.now()
+  }
+
+  #sleep(waitMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#surroundings.sleeper.sleep(waitMs, signal).then(() => this.#lid.passed(signal))
+  }
+
+  /** What is open is not owed by who went away. */
+  #goAway(): void {
+    const { answers, carves } = this.#surroundings
+    this.steadySinceMs = Infinity
+    answers.excuse(this.plan.machine)
+    carves.excuse(this.plan.machine)
   }
 
   #newAgent(state: AgentState): SimulatedAgent {
     const { plan } = this
-    const { answers, enrollSecret, endpoints, lines, sleeper, statistics, tables, transport, url } =
-      this.#surroundings
+    const { answers, enrollSecret, endpoints, lines, statistics, tables, tempo, url } = this.#surroundings
     const { hasMessages } = dialectOf(plan.version)
+    this.#lives += 1
     return new SimulatedAgent({
       url,
       endpoints,
       enrollSecret,
       state,
-      transport,
+      transport: this.#network,
       platform: plan.platform,
       seed: plan.machineSeed,
       version: plan.version,
       hostIdentifier: plan.hostIdentifier,
-      flags: { logger_tls_compress: String(plan.isGzip), logger_tls_period: '10' },
+      pid: 1_000 + Math.floor(new Dice(`process ${this.#lives} of ${plan.machineSeed}`).next() * 30_000),
+      flags: flagsOf(plan),
       counters: statistics.counters,
       createEngine: tables.createEngine,
-      sleep: sleeper.sleep,
-      now: () => Date.now() + plan.clockSkewMs,
+      carveCheckIntervalMs: CARVE_CHECK_INTERVAL_MS / tempo,
+      readFile: async (path) => madeUpFile(plan.machineSeed, path),
+      sleep: (waitMs, signal) => this.#sleep(waitMs, signal),
+      now: () => Date.now() + plan.clockSkewMs - this.#behindMs,
       onRequest: (request) => statistics.request(request),
       onEvent: (event) => this.#onEvent(event),
       onBatch: (stage, batch) => {
+        this.#lastKind = batch.kind
         lines.note(stage, batch, plan.machine)
-        if (stage === 'acknowledged') statistics.upload(plan.index, 'log', true)
+        if (stage === 'acknowledged') statistics.upload(plan.index, batch.kind, true)
       },
       onAnswers: (stage, sent) => {
         for (const [id, answer] of sent) {
@@ -165,26 +244,58 @@ export class Member {
   }
 
   #onEvent(event: AgentEvent): void {
-    const { profile, statistics } = this.#surroundings
-    if (event.kind === 'enrolled' && !this.#hasEnrolled) {
-      this.#hasEnrolled = true
-      statistics.enrolled += 1
+    const { carves, profile, statistics } = this.#surroundings
+    switch (event.kind) {
+      case 'enrolled':
+        if (!this.#hasEnrolled) statistics.enrolled += 1
+        this.#hasEnrolled = true
+        return
+      case 'config':
+        if (this.isOnline) this.steadySinceMs = Math.min(this.steadySinceMs, Date.now())
+        return
+      case 'call-failed':
+        return this.#onFailure(event)
+      case 'carve-packed':
+      case 'carved':
+        return carves.note(event.carve, this.plan.machine)
+      case 'lines-purged':
+        if (this.plan.travel) statistics.purgedOnPurpose += event.lines
+        return
+      case 'query-answered':
+        this.#sql.set(event.id, event.sql)
+        return
+      case 'query-started':
+        if (!this.#dice.hits(profile.crashChance) || !this.#crash()) return
+        statistics.killed += 1
+        return
+      default:
     }
-    if (event.kind === 'call-failed') {
-      if (this.#awake?.signal.aborted) return
-      statistics.failed(event.endpoint, event.reason)
-      if (event.endpoint === 'log' || event.endpoint === 'write')
-        statistics.upload(this.plan.index, event.endpoint, false)
-    }
-    if (event.kind === 'query-answered') this.#sql.set(event.id, event.sql)
-    if (event.kind === 'query-started' && this.#dice.hits(profile.crashChance)) this.#crash()
   }
 
-  // What osqueryd has on disk at this moment goes on; the running query and the answers before it are lost.
-  #crash(): void {
-    if (!this.#awake || this.#awake.signal.aborted) return
-    this.#surroundings.statistics.killed += 1
+  #onFailure({ cause, endpoint, reason }: Extract<AgentEvent, { kind: 'call-failed' }>): void {
+    const { statistics } = this.#surroundings
+    if (this.#awake?.signal.aborted) return
+    statistics.failed(endpoint, reason)
+    if (endpoint === 'config') this.steadySinceMs = Date.now() + ACCELERATED_REFRESH_MS
+    if (endpoint === 'log' && cause === 'refused') statistics.upload(this.plan.index, this.#lastKind, false)
+    if (endpoint === 'write' && cause === 'refused') statistics.upload(this.plan.index, 'write', false)
+    // Counted where it is judged (session.ts); here it happens.
+    if (cause === 'crash') this.#crash()
+  }
+
+  #diesAt(url: string): boolean {
+    const { endpoints, profile, statistics } = this.#surroundings
+    if (!url.endsWith(endpoints.log) || !this.#dice.hits(profile.uploadCrashChance)) return false
+    if (!this.#crash()) return false
+    statistics.killedInUpload += 1
+    return true
+  }
+
+  // What osqueryd has on disk at this moment goes on; what runs, and answers that only memory holds, are lost.
+  #crash(): boolean {
+    if (!this.#awake || this.#awake.signal.aborted) return false
     this.#atCrash = this.#agent.exportState()
     this.#awake.abort()
+    return true
   }
 }

@@ -24,6 +24,11 @@ export class OperatorFailure extends Error {
   }
 }
 
+interface RawReply {
+  readonly status: number
+  readonly body: Buffer
+}
+
 export class OperatorClient {
   readonly #options: OperatorClientOptions
   readonly #agent: http.Agent
@@ -41,10 +46,20 @@ export class OperatorClient {
 
   /** The reply's body as text. Throws {@link OperatorFailure} unless the status is 2xx. */
   async call(method: string, path: string, body?: unknown): Promise<string> {
-    const { status, text } = await this.#send(method, `${this.#options.url}${ROOT}${path}`, body)
+    const { body: replied, status } = await this.#send(method, `${this.#options.url}${ROOT}${path}`, body)
+    const text = replied.toString()
     if (status < 200 || status > 299)
       throw new OperatorFailure(`${method} ${path} answered ${status}: ${text.slice(0, 300)}`, status)
     return text
+  }
+
+  /** The reply's bytes; undefined where there is no such thing (404). Throws {@link OperatorFailure} for other failures. */
+  async bytes(path: string): Promise<Buffer | undefined> {
+    const { body, status } = await this.#send('GET', `${this.#options.url}${ROOT}${path}`, undefined)
+    if (status === 404) return undefined
+    if (status !== 200)
+      throw new OperatorFailure(`GET ${path} answered ${status}: ${body.toString().slice(0, 300)}`, status)
+    return body
   }
 
   async json<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -74,7 +89,7 @@ export class OperatorClient {
     this.#agent.destroy()
   }
 
-  async #send(method: string, url: string, body: unknown): Promise<{ status: number; text: string }> {
+  async #send(method: string, url: string, body: unknown): Promise<RawReply> {
     try {
       return await this.#exchange(method, url, body)
     } catch (error) {
@@ -84,7 +99,7 @@ export class OperatorClient {
     }
   }
 
-  async #exchange(method: string, url: string, body: unknown): Promise<{ status: number; text: string }> {
+  async #exchange(method: string, url: string, body: unknown): Promise<RawReply> {
     const { request } = url.startsWith('https:') ? https : http
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       const sending = request(
@@ -105,6 +120,6 @@ export class OperatorClient {
       sending.once('error', (error) => reject(new OperatorFailure(`${method} ${url}: ${error.message}`, 0)))
       sending.end(body === undefined ? undefined : JSON.stringify(body))
     })
-    return { status: response.statusCode ?? 0, text: (await buffer(response)).toString() }
+    return { status: response.statusCode ?? 0, body: await buffer(response) }
   }
 }

@@ -18,6 +18,12 @@ export interface Profile {
   readonly crashChance: number
   /** Chance of a request to be received, and its reply lost: osqueryd sends it again at once. */
   readonly lostReplyChance: number
+  /** Chance of a process to die after a log POST has reached the server, and before it has deleted the lines. */
+  readonly uploadCrashChance: number
+  /** Chance of a carve's block to be lost, half of the time on its way there. */
+  readonly lostBlockChance: number
+  /** Nodes that are away from any network for hours of their own time while osqueryd runs, and come back with a full buffer. */
+  readonly travelShare: number
   /** How long a node is awake and asleep, in seconds; absent: never asleep. */
   readonly sleeps?: { readonly awake: readonly [number, number]; readonly asleep: readonly [number, number] }
   /** All enroll at once, and then all begin to poll at once; else nodes start one after the other. */
@@ -36,6 +42,9 @@ const COMMON = {
   gzipShare: 0.5,
   crashChance: 0.002,
   lostReplyChance: 0.002,
+  uploadCrashChance: 0.001,
+  lostBlockChance: 0.05,
+  travelShare: 0.002,
   isStorm: false,
 }
 
@@ -50,18 +59,26 @@ export const PROFILES: Readonly<Record<ProfileName, Profile>> = {
     platforms: { linux: 0.05, darwin: 0.5, windows: 0.45 },
     // Minutes stand for hours, so that a run of some minutes sees lids closed.
     sleeps: { awake: [45, 240], asleep: [15, 90] },
+    travelShare: 0.01,
     intervals: { distributed: 120, log: 120, config: 600 },
   },
   storm: {
     ...COMMON,
     platforms: { linux: 0.6, darwin: 0.2, windows: 0.2 },
     isStorm: true,
+    travelShare: 0,
     intervals: { distributed: 60, log: 60, config: 300 },
   },
 }
 
-/** The configuration that a fleet's own environment gets; `tempo` divides all intervals. */
-export function configurationOf({ intervals }: Profile, tempo: number): JsonObject {
+/** The option that tells a fleet which configuration an agent holds. osqueryd allows any that begins with `custom_`. */
+export const REVISION_OPTION = 'custom_simulated_revision'
+
+/**
+ * The configuration that a fleet's own environment gets; `tempo` divides all intervals. Later revisions change
+ * intervals, epoch and compression by options, and leave out the pack delimiter, which agents keep all the same.
+ */
+export function configurationOf({ intervals }: Profile, tempo: number, revision = 0): JsonObject {
   const seconds = (interval: number) => Math.max(1, Math.round(interval / tempo))
   const query = (sql: string, interval: number, isSnapshot: boolean) => ({
     query: sql,
@@ -70,10 +87,18 @@ export function configurationOf({ intervals }: Profile, tempo: number): JsonObje
   })
   return {
     options: {
-      distributed_interval: seconds(intervals.distributed),
-      logger_tls_period: seconds(intervals.log),
+      distributed_interval: seconds(
+        revision % 2 === 0 ? intervals.distributed : intervals.distributed * 0.75,
+      ),
+      logger_tls_period: seconds(revision % 2 === 0 ? intervals.log : intervals.log * 0.75),
       config_tls_refresh: seconds(intervals.config),
-      pack_delimiter: '/',
+      ...(revision === 0
+        ? { pack_delimiter: '/' }
+        : {
+            logger_tls_compress: revision % 2 === 1,
+            schedule_epoch: revision,
+            [REVISION_OPTION]: revision,
+          }),
     },
     schedule: {
       uptime: query('SELECT days, hours, minutes, total_seconds FROM uptime', 60, true),

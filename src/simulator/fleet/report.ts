@@ -33,7 +33,7 @@ export interface RunReport extends RunFacts {
   readonly requestsPerSecond: number
   readonly enrolled: number
   readonly endpoints: readonly EndpointReport[]
-  readonly lines: { produced: number; sent: number; acknowledged: number; dropped: number }
+  readonly lines: { produced: number; sent: number; acknowledged: number; dropped: number; purged: number }
   readonly queries: {
     opened: number
     answersAccepted: number
@@ -42,10 +42,29 @@ export interface RunReport extends RunFacts {
     p95Ms: number
     notOpened: readonly string[]
   }
+  readonly carves: {
+    asked: number
+    packed: number
+    handedIn: number
+    failed: number
+    notAsked: readonly string[]
+  }
+  /** Deletions of nodes and changes of the configuration that were refused. */
+  readonly refused: readonly string[]
   /** What real agents would have suffered. */
   readonly suffered: Suffering
   /** What the fleet did to itself. */
-  readonly staged: { crashesInQuery: number; naps: number; repliesLost: number }
+  readonly staged: {
+    crashesInQuery: number
+    crashesInUpload: number
+    naps: number
+    travels: number
+    linesPurged: number
+    repliesLost: number
+    blocksLost: number
+    nodesDeleted: number
+    configurations: number
+  }
   readonly statuses: Readonly<Record<string, number>>
   readonly reasons: readonly (readonly [reason: string, times: number])[]
   readonly verification: Verification | undefined
@@ -57,6 +76,8 @@ export interface Suffering {
   readonly wedged: number
   readonly crashed: number
   readonly failuresTakenForSuccess: number
+  readonly answersLost: number
+  readonly readsBrokenOff: number
   readonly nodeInvalid: number
 }
 
@@ -66,16 +87,19 @@ export function sufferingOf({ statistics }: Pick<Fleet, 'statistics'>): Sufferin
   const { counters, wedged } = statistics
   return {
     schedulesWiped: counters.wipedSchedules,
-    linesDropped: counters.lines.dropped,
+    // A traveller with a small buffer throws lines away by itself.
+    linesDropped: counters.lines.dropped + counters.lines.purged - statistics.purgedOnPurpose,
     wedged,
     crashed: counters.crashes,
     failuresTakenForSuccess: counters.falseSuccesses,
+    answersLost: counters.queries.lost,
+    readsBrokenOff: counters.brokenReads,
     nodeInvalid: counters.nodeInvalid,
   }
 }
 
 export function reportOf(facts: RunFacts, fleet: Fleet, verification: Verification | undefined): RunReport {
-  const { answers, liveQueries, statistics, transport } = fleet
+  const { answers, carves, configurations, deletions, liveCarves, liveQueries, statistics, transport } = fleet
   const { counters, latencies, reasons } = statistics
   const answered = answers.queries.map((query) => query.latencies)
   return {
@@ -101,11 +125,25 @@ export function reportOf(facts: RunFacts, fleet: Fleet, verification: Verificati
       p95Ms: medianOf(answered, 0.95),
       notOpened: liveQueries?.failures ?? [],
     },
+    carves: {
+      asked: carves.asked.length,
+      packed: carves.packed.size,
+      handedIn: counters.carves.succeeded,
+      failed: counters.carves.failed,
+      notAsked: liveCarves?.failures ?? [],
+    },
+    refused: [...(deletions?.failures ?? []), ...(configurations?.failures ?? [])],
     suffered: sufferingOf(fleet),
     staged: {
       crashesInQuery: statistics.killed,
+      crashesInUpload: statistics.killedInUpload,
       naps: statistics.naps,
+      travels: statistics.travels,
+      linesPurged: statistics.purgedOnPurpose,
       repliesLost: transport.lostReplies,
+      blocksLost: transport.lostCalls,
+      nodesDeleted: statistics.deleted,
+      configurations: configurations?.count ?? 0,
     },
     statuses: { ...counters.statuses },
     reasons: [...reasons].toSorted(([, a], [, b]) => b - a).slice(0, MAX_REASONS),
@@ -114,16 +152,18 @@ export function reportOf(facts: RunFacts, fleet: Fleet, verification: Verificati
 }
 
 /** True when nothing was lost and no agent suffered. */
-export function isGood({ queries, suffered, verification }: RunReport): boolean {
+export function isGood({ carves, queries, refused, suffered, verification }: RunReport): boolean {
   // node_invalid is not counted: an agent that a server does not know any more must be told.
-  const { crashed, failuresTakenForSuccess, linesDropped, schedulesWiped, wedged } = suffered
-  const pains = crashed + failuresTakenForSuccess + linesDropped + schedulesWiped + wedged
+  const { nodeInvalid: _, ...pains } = suffered
+  const isPainless = Object.values(pains).every((times) => times === 0)
+  const refusals = [...queries.notOpened, ...carves.notAsked, ...refused]
   const isVerified = verification?.verdicts.every(({ isOk }) => isOk) ?? true
-  return pains === 0 && isVerified && queries.notOpened.length === 0
+  return isPainless && isVerified && refusals.length === 0
 }
 
 export function reportText(report: RunReport): string {
-  const { lines, queries, staged, suffered } = report
+  const { carves, lines, queries, refused, staged, suffered } = report
+  const { notAsked, ...carveFacts } = carves
   return [
     `${report.profile}, ${report.nodes} nodes, seed ${report.seed}: ${report.enrolled} enrolled, ` +
       `${report.requests} requests in ${round(report.elapsedMs / 1_000)} s (${report.requestsPerSecond}/s), ` +
@@ -133,11 +173,14 @@ export function reportText(report: RunReport): string {
     '',
     `lines      ${facts({ ...lines })}`,
     `queries    opened ${queries.opened}, answers accepted ${queries.answersAccepted}, from opening to acceptance p50 ${queries.p50Ms} ms, p95 ${queries.p95Ms} ms`,
+    `carves     ${facts(carveFacts)}`,
     `staged     ${facts({ ...staged })}`,
     `suffered   ${facts({ ...suffered })}`,
     `statuses   ${facts(report.statuses)}`,
     ...report.reasons.map(([reason, times]) => `failed     ${times} × ${reason}`),
     ...queries.notOpened.slice(0, MAX_REASONS).map((reason) => `not opened ${reason}`),
+    ...notAsked.slice(0, MAX_REASONS).map((reason) => `not asked  ${reason}`),
+    ...refused.slice(0, MAX_REASONS).map((reason) => `refused    ${reason}`),
     ...verdictLines(report.verification),
   ].join('\n')
 }

@@ -20,6 +20,8 @@ export interface MemberPlan {
   readonly hostIdentifier: HostIdentifierKind
   readonly isGzip: boolean
   readonly clockSkewMs: number
+  /** Hours of its own time that it is away from any network, and how many lines it may keep; absent: never away. */
+  readonly travel: { readonly hours: number; readonly maxBufferedLines: number } | undefined
   /** How long after the fleet it starts. */
   readonly startsAfterMs: number
 }
@@ -47,10 +49,16 @@ export function makeRoster(profile: Profile, nodes: number, seed: string, spread
       hostIdentifier: dice.share(IDENTIFIERS),
       isGzip: dice.hits(profile.gzipShare),
       clockSkewMs: dice.hits(profile.skewedShare) ? Math.round(dice.between(-MAX_SKEW_MS, MAX_SKEW_MS)) : 0,
+      travel: dice.hits(profile.travelShare) ? travelPlan(dice) : undefined,
       startsAfterMs: profile.isStorm ? 0 : Math.round(dice.next() * spreadMs),
     })
   }
   return roster
+}
+
+/** Half of those that are away have room for fewer lines than they make (`buffered_log_max`). */
+function travelPlan(dice: Dice): MemberPlan['travel'] {
+  return { hours: dice.between(6, 18), maxBufferedLines: dice.hits(0.5) ? 1_000 : 1_000_000 }
 }
 
 /** The state of a member that never ran. */

@@ -3,9 +3,10 @@ import type { RequestReport } from '../agent-options.ts'
 import type { Counters } from '../counters.ts'
 import { newCounters } from '../counters.ts'
 import type { EndpointName } from '../endpoints.ts'
+import type { LineKind } from '../log-buffer.ts'
 import { Latencies } from './latencies.ts'
 
-/** Failures in a row on one endpoint, each with a reply, that make an agent count as wedged. */
+/** Replies in a row that refuse an upload, from which on an agent counts as wedged. */
 const WEDGED_AFTER = 5
 
 export class Statistics {
@@ -17,13 +18,19 @@ export class Statistics {
   enrolled = 0
   /** Crashes in mid-query that the fleet made by itself. */
   killed = 0
+  /** Crashes between an upload and the deletion of its lines that the fleet made by itself. */
+  killedInUpload = 0
+  /** Times that a member was away from any network. */
+  travels = 0
+  /** Lines that members with a small buffer threw away meanwhile, as they should. */
+  purgedOnPurpose = 0
+  /** Nodes that the fleet's operator deleted. */
+  deleted = 0
   /** Times that a member fell asleep. */
   naps = 0
   /** Why calls failed, with how often. */
   readonly reasons = new Map<string, number>()
-  readonly #failuresInRow = new Map<string, number>()
-  /** Agents and endpoints that were wedged at some time. */
-  readonly #wedged = new Set<string>()
+  readonly #refusalsInRow = new Map<string, number>()
 
   request({ endpoint, durationMs }: RequestReport): void {
     this.requests += 1
@@ -37,20 +44,16 @@ export class Statistics {
     this.reasons.set(text, (this.reasons.get(text) ?? 0) + 1)
   }
 
-  /** The outcome of an upload that an agent repeats until it is taken. */
-  upload(member: number, endpoint: 'log' | 'write', isTaken: boolean): void {
-    const key = `${endpoint} of ${member}`
-    if (isTaken) this.#failuresInRow.delete(key)
-    else {
-      const failures = (this.#failuresInRow.get(key) ?? 0) + 1
-      this.#failuresInRow.set(key, failures)
-      if (failures >= WEDGED_AFTER) this.#wedged.add(key)
-    }
+  /** The outcome of an upload that an agent repeats until it is taken: a reply that was a success, or was none. */
+  upload(member: number, what: LineKind | 'write', isTaken: boolean): void {
+    const key = `${what} of ${member}`
+    if (isTaken) this.#refusalsInRow.delete(key)
+    else this.#refusalsInRow.set(key, (this.#refusalsInRow.get(key) ?? 0) + 1)
   }
 
-  /** Uploads that failed over and over: an agent's queue that the server does not take. */
+  /** Uploads that the server refused over and over and has not taken since: queues that agents cannot get rid of. */
   get wedged(): number {
-    return this.#wedged.size
+    return [...this.#refusalsInRow.values()].filter((refusals) => refusals >= WEDGED_AFTER).length
   }
 
   get failures(): number {

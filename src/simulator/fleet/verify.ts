@@ -1,26 +1,29 @@
 /**
- * Reads back what the server kept and judges it: every acknowledged line and accepted answer is there, once, at the right node,
- * unchanged, and nothing is there that nobody sent. Reads through the admin route alone, so that it works with any
- * deployment; the archive's raw objects, in which a line may be more than once, it does not see.
+ * Reads back what the server kept and judges it: every acknowledged line is at least once in raw and exactly once in
+ * what the reader shows; every accepted answer and every file that was handed in is there; all of it is at the right
+ * node and unchanged, and nothing is there that nobody sent. Reads through the admin route alone, so that it works with
+ * any deployment.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AnswerLedger } from './answer-ledger.ts'
+import { CarveLedger } from './carve-ledger.ts'
 import type { Fleet } from './fleet.ts'
 import type { LineLedger } from './line-ledger.ts'
 import type { Member } from './member.ts'
 import { NodeMap } from './node-map.ts'
 import type { OperatorClient } from './operator-client.ts'
+import type { Verdict } from './verdicts.ts'
+import { answerVerdicts, carveVerdicts, lineVerdicts, rawVerdicts, verdict } from './verdicts.ts'
 import type { AnswerFindings } from './verify-answers.ts'
 import { verifyAnswers } from './verify-answers.ts'
+import type { ShownCarve } from './verify-carves.ts'
+import { verifyCarves } from './verify-carves.ts'
 import type { LineFindings } from './verify-lines.ts'
 import { verifyLines } from './verify-lines.ts'
+import type { ListedObject, RawFindings } from './verify-raw.ts'
+import { verifyRaw } from './verify-raw.ts'
 
-/** One invariant. */
-export interface Verdict {
-  readonly name: string
-  readonly isOk: boolean
-  readonly detail: string
-}
+export type { Verdict } from './verdicts.ts'
 
 export interface Verification {
   readonly verdicts: readonly Verdict[]
@@ -31,11 +34,19 @@ export interface Verification {
 }
 
 export interface VerifyOptions {
-  readonly client: Pick<OperatorClient, 'pages' | 'items' | 'json'>
+  readonly client: Pick<OperatorClient, 'pages' | 'items' | 'json' | 'bytes'>
   /** UUID or name. */
   readonly environment: string
   readonly lines: LineLedger
   readonly answers: AnswerLedger
+  /** Default: none were asked for. */
+  readonly carves?: CarveLedger
+  /** Nodes that were deleted meanwhile, and whose they were. Default: none. */
+  readonly removed?: ReadonlyMap<string, number>
+  /** Of all machines: whatever else is listed is a stranger. Default: not looked at. */
+  readonly hostnames?: ReadonlySet<string>
+  /** Members that should have fetched a changed configuration, and that have not. Default: none. */
+  readonly configured?: { readonly due: number; readonly late: number }
   /** Machines that hold a key, and machines that may, because a reply was lost. */
   readonly enrolled: number
   readonly started: number
@@ -53,13 +64,28 @@ export interface VerifyOptions {
 /** What a fleet tells the verifier. */
 export function subjectOf(
   fleet: Fleet,
-): Pick<VerifyOptions, 'lines' | 'answers' | 'enrolled' | 'started' | 'machineOf'> {
-  const { answers, lines, members } = fleet
+): Pick<
+  VerifyOptions,
+  | 'lines'
+  | 'answers'
+  | 'carves'
+  | 'removed'
+  | 'hostnames'
+  | 'configured'
+  | 'enrolled'
+  | 'started'
+  | 'machineOf'
+> {
+  const { answers, carves, configured, deletions, lines, members } = fleet
   const machines = (some: readonly Member[]) => new Set(some.map(({ plan }) => plan.machine)).size
   const byUuid = new Map(members.map((member) => [member.hardwareUuid, member.plan.machine]))
   return {
     lines,
     answers,
+    carves,
+    configured,
+    removed: deletions?.removed ?? new Map(),
+    hostnames: new Set(members.map(({ hostname }) => hostname)),
     enrolled: machines(members.filter(({ hasEnrolled }) => hasEnrolled)),
     started: machines(members),
     machineOf: (hardwareUuid) => byUuid.get(hardwareUuid),
@@ -71,45 +97,93 @@ const AGAIN_AFTER_MS = 5_000
 /** The server's clock may be behind ours. */
 const CLOCK_SLACK_MS = 60_000
 
+/** Objects that compaction replaced while they were read: the list is read anew so often. */
+const MAX_RAW_READINGS = 5
+
 /** Reads and judges. Throws where the admin route does not answer. */
 export async function verify(options: VerifyOptions): Promise<Verification> {
-  const nodes = new NodeMap()
-  const { findings, readMs } = await readLines(options, nodes)
+  const nodes = new NodeMap(options.removed)
+  const { lines, raw, readMs } = await readLines(options, nodes)
   const answers = await readAnswers(options, nodes)
+  const { configured = { due: 0, late: 0 } } = options
   return {
     verdicts: [
-      ...lineVerdicts(findings),
+      ...lineVerdicts(lines),
+      ...rawVerdicts(raw, lines),
       ...answerVerdicts(answers),
+      ...carveVerdicts(await readCarves(options)),
       ...(options.isShared ? [] : await nodeVerdicts(options, nodes)),
+      await quarantineVerdict(options, nodes),
+      verdict(
+        'every agent has its configuration',
+        configured.late,
+        `${configured.due} due, ${configured.late} late`,
+      ),
     ],
-    examples: findings.examples,
+    examples: [...lines.examples, ...raw.examples],
     readMs,
   }
 }
 
+/** Reads what the reader shows, then the objects; again while lines are on their way. */
 async function readLines(
   options: VerifyOptions,
   nodes: NodeMap,
-): Promise<{ findings: LineFindings; readMs: number }> {
-  const { client, environment, isShared, lines, onProgress, patienceMs, sinceMs } = options
-  const path = `/environments/${environment}/logs`
-  const since = isShared ? `?since=${new Date(sinceMs - CLOCK_SLACK_MS).toISOString()}` : ''
+): Promise<{ lines: LineFindings; raw: RawFindings; readMs: number }> {
+  const { client, isShared, lines: ledger, onProgress, patienceMs } = options
+  const isForeign = (nodeId: string) => isShared && nodes.machineOf(nodeId) === undefined
   const untilMs = Date.now() + patienceMs
   for (;;) {
     const startMs = Date.now()
-    const findings = await verifyLines(
-      client.pages(path + since),
-      lines,
-      nodes,
-      (nodeId) => isShared && nodes.machineOf(nodeId) === undefined,
-    )
+    const lines = await verifyLines(client.pages(logsPath(options)), ledger, nodes, isForeign)
     const readMs = Date.now() - startMs
-    onProgress?.(
-      `read ${findings.read} lines in ${readMs} ms, ${findings.missing} of ${findings.due} missing`,
-    )
-    if (findings.missing === 0 || Date.now() > untilMs) return { findings, readMs }
+    onProgress?.(`read ${lines.read} lines in ${readMs} ms, ${lines.missing} of ${lines.due} missing`)
+    const isPatient = Date.now() <= untilMs
+    if (lines.missing === 0 || !isPatient) {
+      const raw = await readRaw(options, nodes, isForeign)
+      onProgress?.(`read ${raw.lines} lines in ${raw.objects} objects, ${raw.missing} of ${raw.due} missing`)
+      // What came in between the two readings is in raw alone.
+      const isSame = raw.eventIds.missingIn(lines.eventIds) === 0
+      if ((raw.missing === 0 && isSame) || !isPatient) return { lines, raw, readMs }
+    }
     await sleep(AGAIN_AFTER_MS)
   }
+}
+
+async function readRaw(
+  options: VerifyOptions,
+  nodes: NodeMap,
+  isForeign: (nodeId: string) => boolean,
+): Promise<RawFindings> {
+  const { client, environment, lines: ledger } = options
+  const path = `/environments/${environment}/archive/objects`
+  for (let reading = 1; ; reading += 1) {
+    const raw = await verifyRaw({
+      objects: client.items<ListedObject>(path + sinceOf(options)),
+      read: (sequence) => client.bytes(`${path}/${sequence}`),
+      ledger,
+      nodes,
+      isForeign,
+    })
+    if (raw.gone === 0 || reading >= MAX_RAW_READINGS) return raw
+  }
+}
+
+function logsPath(options: VerifyOptions): string {
+  return `/environments/${options.environment}/logs${sinceOf(options)}`
+}
+
+function sinceOf({ isShared, sinceMs }: VerifyOptions): string {
+  return isShared ? `?since=${new Date(sinceMs - CLOCK_SLACK_MS).toISOString()}` : ''
+}
+
+async function readCarves({ carves, client, environment }: VerifyOptions) {
+  const path = `/environments/${environment}/carves`
+  return verifyCarves({
+    ledger: carves ?? new CarveLedger(),
+    carves: client.items<ShownCarve>(path),
+    read: (id) => client.bytes(`${path}/${id}/archive`),
+  })
 }
 
 async function readAnswers(options: VerifyOptions, nodes: NodeMap): Promise<AnswerFindings[]> {
@@ -135,63 +209,38 @@ async function readAnswers(options: VerifyOptions, nodes: NodeMap): Promise<Answ
   return found
 }
 
-function lineVerdicts(findings: LineFindings): Verdict[] {
-  const { due, missing, missingByMachine, outOfOrder, read, sightings } = findings
-  const whose = missingByMachine.map(([machine, lines]) => `${lines} of machine ${machine}`)
-  return [
-    verdict('every acknowledged line is there', missing, `${due} due, ${missing} missing`, whose),
-    verdict('every line is there once', sightings.doubled, `${read} read, ${sightings.doubled} doubled`),
-    verdict('no line is unexplained', sightings.unexplained, `${sightings.unexplained} that nobody sent`),
-    verdict(
-      'every line is its node’s',
-      sightings['wrong-node'],
-      `${sightings['wrong-node']} under another node`,
-    ),
-    verdict('lines come newest first', outOfOrder, `${outOfOrder} out of order`),
-  ]
-}
-
-function answerVerdicts(found: readonly AnswerFindings[]): Verdict[] {
-  const sum = (name: keyof AnswerFindings) => found.reduce((total, each) => total + each[name], 0)
-  const [missing, wrong] = [sum('missing'), sum('changed')]
-  return [
-    verdict(
-      'every accepted answer is there',
-      missing,
-      `${found.length} queries, ${sum('accepted')} accepted, ${missing} missing`,
-    ),
-    verdict('every answer is what was sent', wrong, `${sum('answers')} read, ${wrong} changed`),
-    verdict('every answer is there once', sum('doubled'), `${sum('doubled')} doubled`),
-    verdict('no answer is unexplained', sum('unexplained'), `${sum('unexplained')} that nobody sent`),
-    verdict('every online agent answers', sum('silent'), `${sum('silent')} silent`),
-    verdict('queries count their answers right', sum('miscounted'), `off by ${sum('miscounted')}`),
-  ]
-}
-
 async function nodeVerdicts(options: VerifyOptions, nodes: NodeMap): Promise<Verdict[]> {
-  const path = `/environments/${options.environment}`
+  const { client, enrolled, environment, hostnames, removed, started } = options
   const ids = new Set<string>()
-  let listed = 0
-  for await (const { id } of options.client.items<{ id: string }>(`${path}/nodes`)) {
+  let [listed, unknown] = [0, 0]
+  for await (const { hostname, id } of client.items<{ id: string; hostname: string }>(
+    `/environments/${environment}/nodes`,
+  )) {
     listed += 1
     ids.add(id)
+    if (hostnames?.has(hostname) === false || removed?.has(id)) unknown += 1
   }
   const strangers = [...nodes.ids].filter((id) => !ids.has(id)).length
-  const isCountRight = ids.size >= options.enrolled && ids.size <= options.started
-  const reasons: string[] = []
-  for await (const { reason } of options.client.items<{ reason: string }>(`${path}/quarantine`))
-    reasons.push(reason)
+  // A machine whose node was deleted may not have come back yet.
+  const fewest = enrolled - new Set(removed?.values()).size
+  const isCountRight = ids.size >= fewest && ids.size <= started
   return [
     verdict(
       'every machine is one node',
       isCountRight && listed === ids.size ? 0 : 1,
-      `${options.enrolled} enrolled, ${listed} listed, ${ids.size} different`,
+      `${enrolled} enrolled, ${removed?.size ?? 0} deleted, ${listed} listed, ${ids.size} different`,
     ),
     verdict('every node that spoke is listed', strangers, `${strangers} are not`),
-    verdict('nothing is in quarantine', reasons.length, `${reasons.length} items`, [...new Set(reasons)]),
+    verdict('no node is unexplained', unknown, `${unknown} are no machine of the fleet, or were deleted`),
   ]
 }
 
-function verdict(name: string, faults: number, detail: string, more: readonly string[] = []): Verdict {
-  return { name, isOk: faults === 0, detail: [detail, ...(faults === 0 ? [] : more)].join('; ') }
+async function quarantineVerdict(options: VerifyOptions, nodes: NodeMap): Promise<Verdict> {
+  const { client, environment, isShared } = options
+  const reasons: string[] = []
+  for await (const { nodeId, reason } of client.items<{ nodeId: string; reason: string }>(
+    `/environments/${environment}/quarantine`,
+  ))
+    if (!isShared || nodes.machineOf(nodeId) !== undefined) reasons.push(reason)
+  return verdict('nothing is in quarantine', reasons.length, `${reasons.length} items`, [...new Set(reasons)])
 }

@@ -124,9 +124,8 @@ describe.concurrent('a server that', () => {
   })
   test('says retry harms nobody', async ({ expect }) => {
     const { suffered } = await stage()
-    expect(Object.values(await suffered('/distributed/read', { raw: 'retry', status: 503 }))).toEqual([
-      0, 0, 0, 0, 0, 0,
-    ])
+    const pains = await suffered('/distributed/read', { raw: 'retry', status: 503 })
+    expect(Object.values(pains).filter((times) => times !== 0)).toEqual([])
   })
   test('answers a text crashes agents', async ({ expect }) => {
     const { suffered } = await stage()

@@ -1,4 +1,5 @@
 /** A small fleet on the real Worker: everything that was acknowledged is found, and what is tampered with is noticed. */
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeEnvironment } from '../../../src/simulator/fleet/environment.ts'
 import type { Fleet } from '../../../src/simulator/fleet/fleet.ts'
@@ -18,6 +19,9 @@ const PROFILE = {
   cloneShare: 0.1,
   skewedShare: 0.1,
   crashChance: 0.02,
+  uploadCrashChance: 0.05,
+  lostBlockChance: 0.1,
+  travelShare: 0.25,
 }
 
 let server: TestServer
@@ -37,11 +41,14 @@ beforeAll(async () => {
     profile: PROFILE,
     nodes: 20,
     seed: 'real',
-    runMs: 8_000,
+    runMs: 12_000,
     spreadMs: 500,
     tempo: TEMPO,
     keepAlive: true,
     queries: { client, environment: environment.id, everyMs: 2_500 },
+    carves: { client, environment: environment.id, everyMs: 3_000 },
+    deletions: { client, environment: environment.id, everyMs: 4_000 },
+    configurations: { client, environment: environment.id, everyMs: 5_000 },
   })
   await fleet.ended
   options = {
@@ -60,35 +67,74 @@ afterAll(async () => {
   await server.close()
 })
 
-/** Verdicts that fail when each page of the lists whose path ends so is changed. */
-async function faults(pathEnd: RegExp, change: (items: string[]) => string[]): Promise<string[]> {
+/** Verdicts that fail when the admin route answers otherwise. */
+async function faultsWith(changed: Partial<VerifyOptions['client']>): Promise<string[]> {
   const tampered: VerifyOptions['client'] = {
     json: (...args) => client.json(...args),
+    bytes: (path) => client.bytes(path),
     items: (path) => client.items(path),
+    pages: (path) => client.pages(path),
+    ...changed,
+  }
+  const { verdicts } = await verify({ ...options, client: tampered, patienceMs: 0 })
+  return verdicts.filter(({ isOk }) => !isOk).map(({ name }) => name)
+}
+
+/** ... when each page of the lists whose path ends so is changed. */
+async function faults(pathEnd: RegExp, change: (items: string[]) => string[]): Promise<string[]> {
+  return faultsWith({
     pages: async function* pages(path) {
       for await (const page of client.pages(path)) {
         const items = elements(members(page).get('items') ?? '[]')
         yield `{"items":[${(pathEnd.test(path) ? change(items) : items).join(',')}]}`
       }
     },
-  }
-  const { verdicts } = await verify({ ...options, client: tampered, patienceMs: 0 })
-  return verdicts.filter(({ isOk }) => !isOk).map(({ name }) => name)
+  })
 }
+
+/** ... when each archive object has other lines. */
+function faultsOfRaw(change: (lines: string[]) => string[]): Promise<string[]> {
+  return faultsWith({
+    bytes: async (path) => {
+      const bytes = await client.bytes(path)
+      if (!path.includes('/archive/objects/') || !bytes) return bytes
+      const lines = gunzipSync(bytes).toString().trimEnd().split('\n')
+      return gzipSync(change(lines).join('\n'))
+    },
+  })
+}
+
+test('everything that may happen to an agent did', () => {
+  const { counters, deleted, killedInUpload, travels } = fleet.statistics
+  expect(killedInUpload).toBeGreaterThan(0)
+  expect(travels).toBeGreaterThan(0)
+  expect(deleted).toBeGreaterThan(0)
+  // The fleet's operator deleted nodes: their agents were told, and enrolled anew.
+  expect(counters.nodeInvalid).toBeGreaterThan(0)
+  expect(counters.calls.enroll.ok).toBeGreaterThan(20)
+  expect(fleet.configurations?.count).toBeGreaterThan(0)
+  expect(fleet.configured.due).toBeGreaterThanOrEqual(0)
+  expect(counters.carves.succeeded).toBeGreaterThan(0)
+  expect(counters.calls.carveBlock.ok).toBeGreaterThan(counters.carves.succeeded)
+})
 
 test('the Worker loses nothing', async () => {
   expect(fleet.statistics.counters.lines.acknowledged).toBeGreaterThan(300)
   expect(fleet.answers.queries.length).toBeGreaterThanOrEqual(2)
-  expect(fleet.liveQueries?.failures).toEqual([])
+  const { configurations, deletions, liveCarves, liveQueries } = fleet
+  for (const deed of [configurations, deletions, liveCarves, liveQueries]) expect(deed?.failures).toEqual([])
   const { examples, verdicts } = await verify(options)
   expect(examples).toEqual([])
   expect(verdicts.filter(({ isOk }) => !isOk)).toEqual([])
-  expect(verdicts).toHaveLength(14)
+  expect(verdicts).toHaveLength(22)
 })
 
 describe('the verifier notices', () => {
   test('a line that is withheld', async () =>
-    expect(await faults(/\/logs$/, (items) => items.slice(1))).toEqual(['every acknowledged line is there']))
+    expect(await faults(/\/logs$/, (items) => items.slice(1))).toEqual([
+      'every acknowledged line is there',
+      'no event is unexplained',
+    ]))
   test('a line that is shown twice', async () =>
     expect(await faults(/\/logs$/, (items) => [...items.slice(0, 1), ...items])).toEqual([
       'every line is there once',
@@ -109,4 +155,50 @@ describe('the verifier notices', () => {
     ]))
   test('a row that is withheld', async () =>
     expect(await faults(/\/results$/, (items) => items.slice(1))).toEqual(['every answer is what was sent']))
+  test('a file of which a bit is another', async () => {
+    const bytes = async (path: string) => {
+      const found = await client.bytes(path)
+      if (path.endsWith('/archive') && found) found[700] = (found[700] ?? 0) ^ 1
+      return found
+    }
+    expect(await faultsWith({ bytes })).toEqual(['every file is what was handed in'])
+  })
+  test('a file that is withheld', async () => {
+    const items = async function* items<T>(path: string): AsyncGenerator<T> {
+      if (!path.endsWith('/carves')) yield* client.items<T>(path)
+    }
+    expect(await faultsWith({ items })).toEqual(['every file that was handed in is there'])
+  })
+  test('a line that is not in raw', async () =>
+    expect(await faultsOfRaw((lines) => lines.slice(1))).toEqual([
+      'every acknowledged line is in raw',
+      'no event is unexplained',
+      'raw is what its index says',
+    ]))
+  test('a line in raw that nobody sent', async () =>
+    expect(
+      await faultsOfRaw(([first = '', ...rest]) => [
+        first,
+        first.replace(/"unixTime":"?\d+"?/, '"unixTime":1'),
+        ...rest,
+      ]),
+    ).toContain('no line in raw is unexplained'))
+  test('but not a line that is in raw twice', async () =>
+    expect(await faultsOfRaw(([first = '', ...rest]) => [first, first, ...rest])).toEqual([
+      'raw is what its index says',
+    ]))
+  test('a node of nobody', async () => {
+    const items = async function* items<T>(path: string): AsyncGenerator<T> {
+      yield* client.items<T>(path)
+      if (path.endsWith('/nodes')) yield { id: 'stranger', hostname: 'stranger' } as T
+    }
+    expect(await faultsWith({ items })).toContain('no node is unexplained')
+  })
+  test('something in quarantine', async () => {
+    const items = async function* items<T>(path: string): AsyncGenerator<T> {
+      yield* client.items<T>(path)
+      if (path.endsWith('/quarantine')) yield { nodeId: 'n', reason: 'malformed' } as T
+    }
+    expect(await faultsWith({ items })).toEqual(['nothing is in quarantine'])
+  })
 })
