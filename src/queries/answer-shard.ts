@@ -5,8 +5,8 @@
  */
 
 import { DurableObject } from 'cloudflare:workers'
-import { failRequestedCarve, linkCarve } from '../db/carve-links.ts'
 import { NodeSet } from '../fleet/node-set.ts'
+import type { Standing } from '../fleet/straggler.ts'
 import { decideOffer, type OfferPolicy } from '../fleet/offer.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
@@ -16,9 +16,11 @@ import { shardOf } from '../snapshot/remaining.ts'
 import type { AnswerCounts, AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
 import { ArrivalStore, type ArrivalWithRows } from './arrival-store.ts'
 import { AnswerLog, type AnswersToLog } from './answer-log.ts'
+import { linkCarves, noteCarves } from './carve-linker.ts'
 import * as limits from './constants.ts'
 import { feedStub } from './shard-name.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
+import { settledOrdinals, standingsOf, type SettledKind } from './standing-store.ts'
 import { ShardWatches, type ShardReport } from './shard-watches.ts'
 
 const OFFER_POLICY: OfferPolicy = {
@@ -30,8 +32,6 @@ const OFFER_POLICY: OfferPolicy = {
 const TRY_AGAIN_AFTER_MS = 5_000
 /** How long the log queue may take. */
 const TELL_WITHIN_MS = 10_000
-/** Carve links that one alarm brings to D1. */
-const LINKS_PER_ALARM = 200
 
 export class AnswerShard extends DurableObject<Env> {
   readonly #store: ShardStore
@@ -90,7 +90,7 @@ export class AnswerShard extends DurableObject<Env> {
         this.#store.putAnswer(answer, node, nowMs)
         this.#store.markChanged(answer.number)
         this.#watches.changed(answer.number)
-        if (query.kind === 'carve') this.#noteCarves(answer, node)
+        if (query.kind === 'carve') noteCarves(this.#store, answer, node)
         tally.stored += 1
         dueInMs = Math.min(dueInMs, this.#reportDueInMs(query, nowMs))
         if (query.kind === 'query' && query.logResults !== 0 && this.#log.note(answer.number))
@@ -175,6 +175,16 @@ export class AnswerShard extends DurableObject<Env> {
   async confirmLogged(number: number, upTo: number): Promise<void> {
     this.#log.confirm(number, upTo, this.#arrivals.lastArrival(number))
     if (this.#log.due(Date.now()).length > 0) await this.#wakeWithin(limits.LOG_ANSWERS_WITHIN_MS)
+  }
+
+  /** The nodes of this shard in a range of ordinals that are settled in this way, as a NodeSet's bytes. */
+  settled(number: number, kind: SettledKind, range: { first: number; last: number }): Bytes {
+    return settledOrdinals(this.ctx.storage.sql, number, kind, range).toBytes()
+  }
+
+  /** How these nodes of this shard stand with a query. */
+  standings(number: number, ordinals: readonly number[]): Standing[] {
+    return standingsOf(this.ctx.storage.sql, number, ordinals)
   }
 
   /** Forgets a query and its answers for good. Idempotent. */
@@ -277,29 +287,9 @@ export class AnswerShard extends DurableObject<Env> {
     this.#log.markSent(numbers, nowMs)
   }
 
-  #noteCarves(answer: NewAnswer, node: { ordinal: number; nodeId: string }): void {
-    const { number, carves } = answer
-    const message =
-      answer.message === '' ? 'the agent found nothing to carve, or its carver is off' : answer.message
-    this.#store.putCarveLink({ number, ...node, carves, message })
-  }
-
-  /** Tells D1 which carve belongs to which request; level-triggered, so a failure is only a delay. */
   async #linkCarves(): Promise<void> {
-    const { environmentId } = this.#place
-    for (const link of this.#store.carveLinks(LINKS_PER_ALARM)) {
-      const query = this.#store.query(link.number)
-      const nowMs = Date.now()
-      if (query !== null) {
-        const request = { environmentId, nodeId: link.nodeId, queryId: query.id }
-        if (link.carves.length === 0) {
-          await failRequestedCarve(this.env.DB, { ...request, message: link.message }, nowMs)
-        }
-        for (const carve of link.carves) await linkCarve(this.env.DB, { ...request, ...carve }, nowMs)
-      }
-      this.#store.dropCarveLink(link.number, link.ordinal)
-    }
-    if (this.#store.carveLinks(1).length > 0) await this.#wakeWithin(0)
+    const more = await linkCarves(this.env.DB, this.#store, this.#place.environmentId)
+    if (more) await this.#wakeWithin(0)
   }
 
   async #wakeWithin(ms: number): Promise<void> {

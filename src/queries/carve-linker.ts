@@ -1,0 +1,37 @@
+/** Brings to D1 which carve belongs to which request: what an AnswerShard noted of the answers to carve queries. */
+
+import { failRequestedCarve, linkCarve } from '../db/carve-links.ts'
+import type { NewAnswer } from './answer.ts'
+import type { ShardStore } from './shard-store.ts'
+
+/** Carve links that one round brings to D1. */
+const LINKS_PER_ROUND = 200
+
+/** Notes what an answer to a carve query says. */
+export function noteCarves(
+  store: ShardStore,
+  answer: NewAnswer,
+  node: { ordinal: number; nodeId: string },
+): void {
+  const { number, carves } = answer
+  const message =
+    answer.message === '' ? 'the agent found nothing to carve, or its carver is off' : answer.message
+  store.putCarveLink({ number, ...node, carves, message })
+}
+
+/** Level-triggered, so a failure is only a delay. True: there are more. */
+export async function linkCarves(db: D1Database, store: ShardStore, environmentId: string): Promise<boolean> {
+  for (const link of store.carveLinks(LINKS_PER_ROUND)) {
+    const query = store.query(link.number)
+    const nowMs = Date.now()
+    if (query !== null) {
+      const request = { environmentId, nodeId: link.nodeId, queryId: query.id }
+      if (link.carves.length === 0) {
+        await failRequestedCarve(db, { ...request, message: link.message }, nowMs)
+      }
+      for (const carve of link.carves) await linkCarve(db, { ...request, ...carve }, nowMs)
+    }
+    store.dropCarveLink(link.number, link.ordinal)
+  }
+  return store.carveLinks(1).length > 0
+}
