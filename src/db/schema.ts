@@ -47,6 +47,7 @@ export const configurations = sqliteTable(
     sha256: text('sha256').notNull(),
     createdAtMs: integer('created_at').notNull(),
     createdBy: text('created_by').notNull(),
+    message: text('message').notNull().default(''),
   },
   (table) => [primaryKey({ columns: [table.environmentId, table.version] })],
 )

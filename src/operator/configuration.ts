@@ -11,7 +11,7 @@ import { problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 
 const document = { type: 'object', description: 'A whole osquery configuration' } as const
-const storedSchema = z
+export const storedSchema = z
   .object({
     version: z.int(),
     ...published,
@@ -20,6 +20,13 @@ const storedSchema = z
     warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })),
   })
   .openapi('StoredConfiguration')
+
+const MAX_MESSAGE_CHARACTERS = 1_000
+/** What an operator says about a version. */
+export const versionMessage = z
+  .string()
+  .trim()
+  .max(MAX_MESSAGE_CHARACTERS, `is longer than ${MAX_MESSAGE_CHARACTERS} characters`)
 
 const PATH = '/environments/{env}/configuration'
 
@@ -51,22 +58,30 @@ export function addConfigurationRoutes(routes: OperatorRoutes): void {
       // No schema that would parse it: the document's text is what counts, and its faults are found by src/config.
       request: {
         params: inEnvironment,
+        query: z.object({ message: versionMessage.optional() }),
         body: { required: true, content: { 'application/json': { schema: document } } },
       },
       responses: replies(200, 'Stored', storedSchema),
     }),
-    async (c) => {
-      const checked = checkConfiguration(await c.req.text())
-      if (checked.ok) return store(c, checked.value)
-      return checked.reason.kind === 'not-json'
-        ? problem(400, 'The body is not JSON.')
-        : unprocessable(...checked.reason.errors)
-    },
+    async (c) => storeConfiguration(c, await c.req.text(), c.req.valid('query').message ?? ''),
   )
 }
 
+/** Checks a document's text and makes a version of it. */
+export async function storeConfiguration(
+  c: OperatorContext,
+  text: string,
+  message: string,
+): Promise<Response> {
+  const checked = checkConfiguration(text)
+  if (checked.ok) return store(c, checked.value, message)
+  return checked.reason.kind === 'not-json'
+    ? problem(400, 'The body is not JSON.')
+    : unprocessable(...checked.reason.errors)
+}
+
 /** The same document again is the same version: nothing new to fetch for agents, nothing to audit. */
-async function store(c: OperatorContext, checked: CheckedDocument): Promise<Response> {
+async function store(c: OperatorContext, checked: CheckedDocument, message: string): Promise<Response> {
   const { compact, bytes, warnings } = checked
   const environmentId = c.var.environment.id
   const sha256 = await sha256HexOfText(compact)
@@ -76,8 +91,8 @@ async function store(c: OperatorContext, checked: CheckedDocument): Promise<Resp
       ? { version: present.version, revision: c.var.environment.revision }
       : await insertConfiguration(
           c.var.db,
-          environmentChangeNote(c, 'configuration.put', environmentId, { sha256, bytes }),
-          { environmentId, document: compact, sha256 },
+          environmentChangeNote(c, 'configuration.put', environmentId, { sha256, bytes, message }),
+          { environmentId, document: compact, sha256, message },
         )
   const live = await publishEnvironment(c.env, environmentId, stored.revision)
   return c.json({ ...stored, live, sha256, bytes, warnings })

@@ -11,6 +11,7 @@ import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
 import { addCarveRoutes } from './carves.ts'
 import { addConfigurationRoutes } from './configuration.ts'
+import { addConfigurationVersionRoutes } from './configuration-versions.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
 import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
@@ -43,6 +44,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addTagRoutes,
   addNodeSetRoutes,
   addConfigurationRoutes,
+  addConfigurationVersionRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,

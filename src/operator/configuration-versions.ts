@@ -1,0 +1,157 @@
+/** /environments/{env}/configuration/versions: every change that was ever made, what it changed, and the way back. */
+
+import { createRoute, z } from '@hono/zod-openapi'
+import { differenceOf } from '../config/difference.ts'
+import {
+  findConfiguration,
+  listConfigurations,
+  type ConfigurationRow,
+  type ConfigurationSummaryRow,
+} from '../db/configurations.ts'
+import { rfc3339 } from '../lib/time.ts'
+import { storeConfiguration, storedSchema, versionMessage } from './configuration.ts'
+import type { OperatorContext, OperatorRoutes } from './context.ts'
+import { inEnvironment, jsonBody, replies, repliesList, time } from './describe.ts'
+import { numberKey, pageOf, pagingQuery } from './paging.ts'
+import { notFound, unprocessable } from './problem.ts'
+
+/** A reply stays readable; what is beyond is in the documents themselves. */
+const MAX_CHANGES = 1_000
+
+const versionSchema = z
+  .object({
+    version: z.int(),
+    sha256: z.string(),
+    bytes: z.int(),
+    createdAt: time,
+    createdBy: z.string(),
+    message: z.string(),
+  })
+  .openapi('ConfigurationVersion')
+
+const changeSchema = z
+  .object({
+    pointer: z.string(),
+    change: z.enum(['added', 'removed', 'changed']),
+    before: z.unknown().optional(),
+    after: z.unknown().optional(),
+  })
+  .openapi('ConfigurationChange')
+
+const differenceSchema = z.object({
+  version: z.int(),
+  against: z.int().nullable(),
+  changes: z.array(changeSchema),
+  truncated: z.boolean(),
+})
+
+const number = z
+  .string()
+  .regex(/^[1-9]\d{0,8}$/, 'is not the number of a version')
+  .transform(Number)
+  .openapi({ type: 'integer', minimum: 1 })
+const oneVersion = inEnvironment.extend({ version: number })
+const rollbackBody = z.strictObject({ version: z.int().min(1), message: versionMessage.optional() })
+
+const PATH = '/environments/{env}/configuration'
+
+export function addConfigurationVersionRoutes(routes: OperatorRoutes): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: `${PATH}/versions`,
+      request: { params: inEnvironment, query: z.object(pagingQuery(numberKey)) },
+      responses: repliesList(versionSchema),
+    }),
+    async (c) => {
+      const { cursor, limit } = c.req.valid('query')
+      const rows = await listConfigurations(c.var.db, c.var.environment.id, cursor?.[0] ?? null, limit + 1)
+      const page = pageOf(rows, limit, ({ version }) => [version])
+      return c.json({ items: page.rows.map(shown), nextCursor: page.nextCursor })
+    },
+  )
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: `${PATH}/versions/{version}`,
+      request: { params: oneVersion },
+      responses: replies(200, 'The document of that version', z.record(z.string(), z.unknown())),
+    }),
+    async (c) => {
+      const row = await versionOfPath(c, c.req.valid('param').version)
+      if (row instanceof Response) return row
+      return c.body(row.document, 200, {
+        'content-type': 'application/json',
+        'x-configuration-version': String(row.version),
+        'x-configuration-sha256': row.sha256,
+      })
+    },
+  )
+  addComparingRoutes(routes)
+}
+
+function addComparingRoutes(routes: OperatorRoutes): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: `${PATH}/versions/{version}/changes`,
+      request: {
+        params: oneVersion,
+        query: z.object({
+          against: number.optional().openapi({ description: 'Compared with; else the version before' }),
+        }),
+      },
+      responses: replies(200, 'What this version changed', differenceSchema),
+    }),
+    async (c) => changesOf(c, c.req.valid('param').version, c.req.valid('query').against),
+  )
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: `${PATH}/rollback`,
+      request: { params: inEnvironment, body: jsonBody(rollbackBody) },
+      responses: replies(200, 'Stored as a new version that equals the old one', storedSchema),
+    }),
+    async (c) => {
+      const { version, message } = c.req.valid('json')
+      const row = await findConfiguration(c.var.db, c.var.environment.id, version)
+      if (row === null) return unprocessable({ pointer: '/version', detail: 'there is no such version' })
+      return storeConfiguration(c, row.document, message ?? `rollback to version ${version}`)
+    },
+  )
+}
+
+async function versionOfPath(c: OperatorContext, version: number): Promise<ConfigurationRow | Response> {
+  return (
+    (await findConfiguration(c.var.db, c.var.environment.id, version)) ?? notFound('configuration version')
+  )
+}
+
+async function changesOf(
+  c: OperatorContext,
+  version: number,
+  against: number | undefined,
+): Promise<Response> {
+  const row = await versionOfPath(c, version)
+  if (row instanceof Response) return row
+  const otherVersion = against ?? version - 1
+  const other =
+    otherVersion < 1 ? null : await findConfiguration(c.var.db, c.var.environment.id, otherVersion)
+  if (other === null && against !== undefined)
+    return unprocessable({ pointer: 'against', detail: 'there is no such version' })
+  const changes = differenceOf(
+    other === null ? {} : (JSON.parse(other.document) as unknown),
+    JSON.parse(row.document) as unknown,
+  )
+  return c.json({
+    version,
+    against: other?.version ?? null,
+    changes: changes.slice(0, MAX_CHANGES),
+    truncated: changes.length > MAX_CHANGES,
+  })
+}
+
+function shown(row: ConfigurationSummaryRow) {
+  const { version, sha256, bytes, createdAtMs, createdBy, message } = row
+  return { version, sha256, bytes, createdAt: rfc3339(createdAtMs), createdBy, message }
+}
