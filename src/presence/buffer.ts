@@ -4,11 +4,23 @@
  */
 
 import type { NodeIdentity } from '../agent/node-key.ts'
-import { ORDINALS_PER_OBJECT, presenceStub, type PresenceKind, type Sighting } from './kinds.ts'
+import {
+  ORDINALS_PER_OBJECT,
+  PRESENCE_KINDS,
+  presenceStub,
+  type PresenceKind,
+  type Sighting,
+} from './kinds.ts'
 
 const FLUSH_EVERY_MS = 15_000
 /** A waiting flush whose request was cut off is given up after this, so that another request may wait instead. */
 const WAITER_LOST_AFTER_MS = FLUSH_EVERY_MS + 5_000
+
+/** Names of the counters of requests, made once. */
+const REQUESTS_OF = Object.fromEntries(PRESENCE_KINDS.map((kind) => [kind, `request-${kind}`])) as Record<
+  PresenceKind,
+  string
+>
 
 export interface PresenceRequest {
   env: Env
@@ -16,7 +28,8 @@ export interface PresenceRequest {
 }
 
 interface Pending {
-  sightings: Map<string, Sighting>
+  /** By ordinal and kind, as one number. */
+  sightings: Map<number, Sighting>
   counters: Record<string, number>
   lastFlushMs: number
   waiterSinceMs: number
@@ -36,9 +49,9 @@ export class PresenceBuffer {
     const pending = this.#pendingOf(node)
     const nowMs = Date.now()
     const { ordinal } = node
-    const sighting = { ordinal, kind, atS: Math.floor(nowMs / 1_000), configurationVersion }
-    pending.sightings.set(`${ordinal}/${kind}`, sighting)
-    count(pending, `request-${kind}`, 1)
+    const key = ordinal * PRESENCE_KINDS.length + PRESENCE_KINDS.indexOf(kind)
+    pending.sightings.set(key, { ordinal, kind, atS: Math.floor(nowMs / 1_000), configurationVersion })
+    count(pending, REQUESTS_OF[kind], 1)
     this.#scheduleFlush(request, node, pending, nowMs)
   }
 
@@ -59,11 +72,12 @@ export class PresenceBuffer {
   }
 
   #scheduleFlush(request: PresenceRequest, node: NodePlace, pending: Pending, nowMs: number): void {
-    const stub = () => presenceStub(request.env, node.environmentId, node.ordinal)
     const dueInMs = pending.lastFlushMs + FLUSH_EVERY_MS - nowMs
+    if (dueInMs > 0 && nowMs - pending.waiterSinceMs <= WAITER_LOST_AFTER_MS) return
+    const stub = () => presenceStub(request.env, node.environmentId, node.ordinal)
     if (dueInMs <= 0) {
       request.waitUntil(this.#flush(stub, pending))
-    } else if (nowMs - pending.waiterSinceMs > WAITER_LOST_AFTER_MS) {
+    } else {
       // Waiting costs nothing (Workers bill CPU time), and without it an agent that goes quiet would lose what it did
       // since the last flush.
       pending.waiterSinceMs = nowMs

@@ -33,6 +33,37 @@ describe('Deadline', () => {
     expect(Date.now() - startedAt).toBe(expectedMs)
   })
 
+  it('gives up each of several waits at its own time, with one timer', async () => {
+    const startedAt = Date.now()
+    const deadline = new Deadline(8_000)
+    const ends: Record<string, number> = {}
+    const wait = (name: string, atMostMs?: number) =>
+      deadline.run(hung(), atMostMs).catch(() => {
+        ends[name] = Date.now() - startedAt
+      })
+    const waits = [wait('all'), wait('object', 1_000), wait('queue', 2_500), wait('short', 300)]
+    expect(vi.getTimerCount()).toBe(1)
+    await vi.runAllTimersAsync()
+    await Promise.all(waits)
+    expect(ends).toEqual({ short: 300, object: 1_000, queue: 2_500, all: 8_000 })
+  })
+
+  it('keeps the time of a wait that began while another was under way', async () => {
+    const startedAt = Date.now()
+    const deadline = new Deadline(8_000)
+    const all = deadline.run(hung()).catch(() => undefined)
+    await vi.advanceTimersByTimeAsync(3_000)
+    const short = deadline.run(hung(), 500).then(
+      () => 0,
+      () => Date.now() - startedAt,
+    )
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(await short).toBe(3_500)
+    await vi.runAllTimersAsync()
+    await all
+    expect(Date.now() - startedAt).toBe(8_000)
+  })
+
   it('waits only for what is left, over several calls', async () => {
     const startedAt = Date.now()
     const deadline = new Deadline(1_000)
