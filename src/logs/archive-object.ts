@@ -10,6 +10,12 @@ export const MAX_ROW_NAMES = 64
 /** Of a row's event ids; a BLOB of a Durable Object has 2 MB, and an object of 4 MiB has some 17,000 lines. */
 export const MAX_ROW_ID_BYTES = 1_024 * 1_024
 
+/**
+ * No content-encoding: with one, clients of R2's S3 API inflate what they then take for gzip, and DuckDB cannot read
+ * ranges (duckdb/duckdb issue 6497).
+ */
+export const OBJECT_HTTP_METADATA = { contentType: 'application/gzip' } as const
+
 /** One object, as the index knows it. */
 export interface ArchiveRow {
   key: string

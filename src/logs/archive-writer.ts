@@ -12,6 +12,7 @@ import {
   MAX_ROW_ID_BYTES,
   MAX_ROW_NAMES,
   MAX_ROW_NODES,
+  OBJECT_HTTP_METADATA,
   type ArchiveRow,
 } from './archive-object.ts'
 import { prefixesOf } from './id-prefixes.ts'
@@ -111,8 +112,8 @@ export class ArchiveWriter {
     try {
       const key = await archiveKey(group, sourceIds, piece)
       const bytes = await gzip(concatBytes(group.parts))
-      const httpMetadata = { contentType: 'application/x-ndjson', contentEncoding: 'gzip' }
-      await new Deadline(CALL_WITHIN_MS).run(this.#env.ARCHIVE.put(key, bytes, { httpMetadata }))
+      const put = this.#env.ARCHIVE.put(key, bytes, { httpMetadata: OBJECT_HTTP_METADATA })
+      await new Deadline(CALL_WITHIN_MS).run(put)
       this.#written.push({ environmentId, row: rowOf(group, key, bytes.length), sourceIds })
     } catch (error) {
       this.#fail('archive-put-failed', sourceIds, error)
