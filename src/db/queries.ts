@@ -9,11 +9,16 @@ import { environments, queries, queryTargets } from './schema.ts'
 
 export type QueryRow = typeof queries.$inferSelect
 
+/** What a query that asks some nodes of another one again keeps in the place of targets. */
+export interface RerunTargets {
+  rerun: { query: string; only: 'unanswered' | 'failed' }
+}
+
 export interface NewQuery {
   id: string
   kind: QueryRow['kind']
   sql: string
-  targets: Targets
+  targets: Targets | RerunTargets
   /** What the targets were resolved to; not empty. */
   nodes: NodeSet
   expiresAtMs: number

@@ -26,6 +26,7 @@ import { addTargetPreviewRoutes } from './target-preview.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
 import { addQueryRoutes } from './queries.ts'
+import { addQueryStragglerRoutes } from './query-stragglers.ts'
 import { addQueryStreamRoutes } from './query-stream.ts'
 import { notFound, unprocessable } from './problem.ts'
 import { addQuarantineRoutes } from './quarantine.ts'
@@ -49,6 +50,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addQueryRoutes,
   addQueryAnswerRoutes,
   addQueryStreamRoutes,
+  addQueryStragglerRoutes,
   addCarveRoutes,
   addLogRoutes,
   addArchiveObjectRoutes,
