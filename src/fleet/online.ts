@@ -7,6 +7,11 @@ const GRACE_S = 60
 
 /** The seconds after its last sign of life for which a node is online. `option` is as the configuration has it. */
 export function onlineForS(option: string | number | null): number {
+  return 2 * distributedIntervalS(option) + GRACE_S
+}
+
+/** The seconds between two distributed reads of a node that is not accelerated. */
+export function distributedIntervalS(option: string | number | null): number {
   const interval = Number(option ?? DEFAULT_INTERVAL_S)
-  return 2 * (Number.isFinite(interval) && interval > 0 ? interval : DEFAULT_INTERVAL_S) + GRACE_S
+  return Number.isFinite(interval) && interval > 0 ? interval : DEFAULT_INTERVAL_S
 }

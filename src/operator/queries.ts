@@ -36,12 +36,15 @@ export const expiresInSeconds = z
   .max(LONGEST_LIFE_S, `is more than ${LONGEST_LIFE_S}`)
   .default(DEFAULT_LIFE_S)
 
+/** SQL that agents are asked to run. */
+export const sqlText = z
+  .string()
+  .refine((sql) => sql.trim() !== '', 'must not be blank')
+  .refine((sql) => utf8(sql).length <= MAX_SQL_BYTES, `is larger than ${MAX_SQL_BYTES} bytes`)
+  .refine((sql) => !sql.includes('\0'), 'has a NUL')
+
 const queryBody = z.strictObject({
-  sql: z
-    .string()
-    .refine((sql) => sql.trim() !== '', 'must not be blank')
-    .refine((sql) => utf8(sql).length <= MAX_SQL_BYTES, `is larger than ${MAX_SQL_BYTES} bytes`)
-    .refine((sql) => !sql.includes('\0'), 'has a NUL'),
+  sql: sqlText,
   targets: targetsSchema,
   expiresInSeconds,
   logResults: z

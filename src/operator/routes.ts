@@ -17,6 +17,7 @@ import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
 import { addEnvironmentRoutes } from './environments.ts'
 import { replyToFailure } from './failure.ts'
+import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
 import { addNodeRoutes } from './nodes.ts'
 import { addLogRoutes } from './logs.ts'
 import { addOpenApiRoute } from './openapi.ts'
@@ -42,6 +43,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
   addEnrollSecretRoutes,
   addNodeRoutes,
+  addNodeQueryRoutes,
   addTagRoutes,
   addNodeSetRoutes,
   addConfigurationRoutes,
@@ -71,7 +73,8 @@ export function createOperatorRoutes(): OperatorRoutes {
   routes.use(async (c, next) => {
     c.set('nowMs', Date.now())
     c.set('db', controlDb(c.env.DB))
-    await new Deadline(ANSWER_WITHIN_MS, c.var.nowMs).run(next())
+    const waitMs = c.req.path.endsWith('/query') ? MAX_WAIT_S * 1_000 : 0
+    await new Deadline(ANSWER_WITHIN_MS + waitMs, c.var.nowMs).run(next())
     if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store')
   })
   routes.use(authenticate)
