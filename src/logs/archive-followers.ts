@@ -64,18 +64,26 @@ export function followersOf(sql: SqlStorage): Follower[] {
     })
 }
 
-/** The raw objects after a sequence that may hold lines of these types; notes that the follower has passed it. */
+export interface NextQuery {
+  /** Up to this sequence the follower needs nothing any more: what was compacted of it may go. */
+  passed: number
+  /** Rows after this sequence: a reader may be ahead of what it has done with. */
+  after: number
+  /** Null: all. */
+  types: readonly LineType[] | null
+  limit: number
+}
+
+/** The raw objects that a follower has yet to read. */
 export function nextFor(
   sql: SqlStorage,
   follower: Follower,
-  afterSequence: number,
-  types: readonly LineType[] | null,
-  limit: number,
+  { passed, after, types, limit }: NextQuery,
 ): NextRows {
   sql.exec(
     'UPDATE followers SET position = ?2 WHERE name = ?1 AND position < ?2',
     storedName(follower),
-    afterSequence,
+    passed,
   )
   const most = Math.min(limit, MAX_NEXT_ROWS)
   const rows = sql
@@ -83,7 +91,7 @@ export function nextFor(
       `SELECT ${COLUMNS} FROM objects
        WHERE sequence > ?1 AND level = 0 AND (?2 IS NULL OR type IN (SELECT value FROM json_each(?2)))
        ORDER BY sequence LIMIT ?3`,
-      afterSequence,
+      after,
       types === null ? null : JSON.stringify(types),
       most,
     )
@@ -91,7 +99,7 @@ export function nextFor(
     .map((row) => indexedRow(row))
   const last = rows.at(-1)
   const isAll = rows.length < most || last === undefined
-  return { rows, through: isAll ? Math.max(afterSequence, lastSequence(sql)) : last.sequence }
+  return { rows, through: isAll ? Math.max(after, lastSequence(sql)) : last.sequence }
 }
 
 /** What lies after a sequence, of these types. */

@@ -11,6 +11,9 @@ import * as followers from './archive-followers.ts'
 import type { ArchiveRow, IndexedRow } from './archive-object.ts'
 import * as compaction from './index/compaction.ts'
 import * as copies from './index/copies.ts'
+import { erasuresAfter, type ErasedLines } from './index/erased.ts'
+import * as erasures from './index/erasures.ts'
+import * as inspection from './index/inspection.ts'
 import * as objects from './index/objects.ts'
 import { ARCHIVE_SCHEMA } from './index/schema.ts'
 import type { LineType } from './line.ts'
@@ -28,8 +31,14 @@ export interface Work {
   token: string
   /** Objects to be deleted from R2. */
   garbage: string[]
+  /** Lines to be taken out; null: none. */
+  erasure: erasures.ErasureWork | null
   /** Objects to be made one. */
   sources: IndexedRow[]
+  /** What is left out of them. */
+  erased: ErasedLines[]
+  /** A piece of the inspection; null: none. */
+  inspection: inspection.InspectionWork | null
 }
 
 export class Archive extends DurableObject<Env> {
@@ -60,14 +69,9 @@ export class Archive extends DurableObject<Env> {
     followers.unfollow(this.#sql, follower)
   }
 
-  /** The raw objects that a follower has yet to read, oldest first; notes that it has passed `afterSequence`. */
-  nextFor(
-    follower: followers.Follower,
-    afterSequence: number,
-    types: readonly LineType[] | null,
-    limit: number,
-  ): followers.NextRows {
-    return followers.nextFor(this.#sql, follower, afterSequence, types, limit)
+  /** The raw objects that a follower has yet to read, oldest first. */
+  nextFor(follower: followers.Follower, query: followers.NextQuery): followers.NextRows {
+    return followers.nextFor(this.#sql, follower, query)
   }
 
   /** How much a follower has yet to read. */
@@ -106,9 +110,18 @@ export class Archive extends DurableObject<Env> {
       const token = compaction.takeLease(this.#sql, nowMs)
       if (token === null) return null
       compaction.retire(this.#sql, nowMs)
-      const garbage = compaction.dueGarbage(this.#sql, nowMs)
-      const sources = garbage.length > 0 ? [] : compaction.nextSources(this.#sql, nowMs)
-      if (garbage.length > 0 || sources.length > 0) return { token, garbage, sources }
+      const work: Work = { token, garbage: [], erasure: null, sources: [], erased: [], inspection: null }
+      work.garbage = compaction.dueGarbage(this.#sql, nowMs)
+      if (work.garbage.length > 0) return work
+      work.erasure = erasures.nextErasure(this.#sql, nowMs, () => undefined)
+      if (work.erasure !== null) return work
+      work.sources = compaction.nextSources(this.#sql, nowMs)
+      if (work.sources.length > 0) {
+        const firstMs = Math.min(...work.sources.map((row) => row.firstMs))
+        return { ...work, erased: erasuresAfter(this.#sql, firstMs) }
+      }
+      work.inspection = inspection.nextInspection(this.#sql, nowMs)
+      if (work.inspection !== null) return work
       compaction.endLease(this.#sql, token, null, nowMs)
       return null
     })
@@ -139,8 +152,8 @@ export class Archive extends DurableObject<Env> {
   }
 
   /** Objects that somebody did not find or could not read. False where the index does not know them any more. */
-  markMissing(sequences: readonly number[]): boolean {
-    return compaction.markMissing(this.#sql, sequences, Date.now())
+  markMissing(rows: readonly Pick<IndexedRow, 'sequence' | 'key'>[]): boolean {
+    return compaction.markMissing(this.#sql, rows, Date.now())
   }
 
   /** These objects are deleted. */
@@ -148,8 +161,57 @@ export class Archive extends DurableObject<Env> {
     compaction.forgetGarbage(this.#sql, keys)
   }
 
-  health(): compaction.CompactionHealth {
-    return compaction.compactionHealth(this.#sql)
+  /** Begins to erase what was received until a time; the same id again is the same erasure. */
+  erase(id: string, erased: ErasedLines): erasures.Receipt | null {
+    erasures.beginErasure(this.#sql, id, erased)
+    return erasures.receiptOf(this.#sql, id)
+  }
+
+  receipt(id: string): erasures.Receipt | null {
+    return erasures.receiptOf(this.#sql, id)
+  }
+
+  receipts(beforeId: string | null, limit: number): erasures.Receipt[] {
+    return erasures.listReceipts(this.#sql, beforeId, limit)
+  }
+
+  /** How far an erasure has gone through what was set aside. */
+  noteSetAside(token: string, id: string, deleted: number, cursor: string | null): void {
+    if (compaction.holdsLease(this.#sql, token)) erasures.noteSetAside(this.#sql, id, deleted, cursor)
+  }
+
+  /** What became of objects up to a sequence, in one transaction. */
+  noteErased(token: string, id: string, erased: readonly erasures.ErasedObject[], through: number): void {
+    this.ctx.storage.transactionSync(() => {
+      if (!compaction.holdsLease(this.#sql, token)) return
+      erasures.noteErased(this.#sql, id, erased, through, Date.now())
+    })
+  }
+
+  /** Begins an inspection now, unless one is under way. */
+  inspect(): void {
+    inspection.beginInspection(this.#sql, Date.now())
+  }
+
+  /** What of a listing the index does not know, and what it knows that is not listed. */
+  compareKeys(listing: inspection.Listing, nowMs: number): inspection.Compared {
+    return inspection.compareKeys(this.#sql, listing, nowMs)
+  }
+
+  noteInspected(
+    token: string,
+    found: inspection.InspectedCounts,
+    next: inspection.InspectionWork | null,
+  ): void {
+    if (!compaction.holdsLease(this.#sql, token)) return
+    inspection.noteInspected(this.#sql, found, next, Date.now())
+  }
+
+  health(): { compaction: compaction.CompactionHealth; inspection: inspection.Inspection } {
+    return {
+      compaction: compaction.compactionHealth(this.#sql),
+      inspection: inspection.lastInspection(this.#sql),
+    }
   }
 
   /** Once a day: rows go with the objects that R2's lifecycle rule has deleted. */

@@ -56,7 +56,7 @@ export async function putQuarantine(env: Env, content: QuarantineFacts & Quarant
   const id = `${String(LAST_MS - receivedAtMs).padStart(13, '0')}-${await nameOf(content)}`
   const receivedAt = new Date(receivedAtMs).toISOString()
   const customMetadata = { reason, nodeId, route, receivedAt, bytes: String(length) }
-  const key = prefixOf(environmentId) + id
+  const key = quarantinePrefix(environmentId) + id
   if ('bytes' in content) {
     await env.ARCHIVE.put(key, content.bytes, { customMetadata })
     return id
@@ -77,7 +77,7 @@ export async function listQuarantine(
   cursor: string | null,
   limit: number,
 ): Promise<{ items: QuarantineItem[]; nextCursor: string | null }> {
-  const prefix = prefixOf(environmentId)
+  const prefix = quarantinePrefix(environmentId)
   const listed = await env.ARCHIVE.list({
     prefix,
     limit: Math.min(limit, MAX_LISTED),
@@ -94,7 +94,8 @@ export async function listQuarantine(
   return { items, nextCursor: listed.truncated ? (items.at(-1)?.id ?? null) : null }
 }
 
-function prefixOf(environmentId: string): string {
+/** Where an environment's are. */
+export function quarantinePrefix(environmentId: string): string {
   return `quarantine/environment=${environmentId}/`
 }
 

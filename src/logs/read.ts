@@ -6,6 +6,7 @@
 import { Deadline } from '../lib/deadline.ts'
 import type { ArchivePosition } from './archive.ts'
 import type { IndexedRow } from './archive-object.ts'
+import { erasedMatcher } from './erased-lines.ts'
 import { prefixesOf } from './id-prefixes.ts'
 import { linesOf } from './line.ts'
 import { lineMatcher, typesOf, type LineFilter, type LineMatcher } from './line-filter.ts'
@@ -81,6 +82,7 @@ class Reading {
   readonly #asked = new Set<string>()
   readonly #matches: LineMatcher
   readonly #searched: Searched
+  #isErased: ReturnType<typeof erasedMatcher> = () => false
   #indexCalls = 0
 
   constructor(env: Env, environmentId: string, filter: LogFilter, searched: Searched) {
@@ -178,6 +180,7 @@ class Reading {
       }),
     )
     this.maxSequence ??= found.maxSequence
+    this.#isErased = erasedMatcher(found.erased)
     this.#indexCalls = found.rows.length === 0 ? this.#indexCalls + 1 : 0
     return found
   }
@@ -192,7 +195,10 @@ class Reading {
     try {
       for await (const piece of readObject(this.#env, row, new Deadline(CALL_WITHIN_MS))) {
         this.#searched.bytes += piece.length
-        for (const line of linesOf(piece)) if (this.#matches(line)) this.#page.offer(line)
+        for (const line of linesOf(piece)) {
+          const { nodeId, receivedAt } = line.header
+          if (this.#matches(line) && !this.#isErased(nodeId, Date.parse(receivedAt))) this.#page.offer(line)
+        }
       }
     } catch (error) {
       if (!(error instanceof ObjectGone) && !(error instanceof ObjectDamaged)) throw error
@@ -203,7 +209,9 @@ class Reading {
   /** Throws on where the row is gone too: then its lines are somewhere else by now. */
   async #noteUnreadable(row: IndexedRow, error: ObjectGone | ObjectDamaged): Promise<void> {
     const stub = this.#env.ARCHIVE_INDEX.getByName(this.#environmentId)
-    const isKnown = await new Deadline(CALL_WITHIN_MS).run(stub.markMissing([row.sequence]))
+    const isKnown = await new Deadline(CALL_WITHIN_MS).run(
+      stub.markMissing([{ sequence: row.sequence, key: row.key }]),
+    )
     console.error(JSON.stringify({ event: 'archived-object-unreadable', key: row.key, reason: error.name }))
     if (!isKnown) throw error
   }

@@ -4,28 +4,11 @@
  */
 
 import { workStep } from './step.ts'
+import { MESSAGE_FORMAT, wakeCompaction, type CompactionMessage } from './wake.ts'
 
-const MESSAGE_FORMAT = 1
 /** Steps of one message; then another message goes on, in an isolate that may be another. */
 const STEPS_AT_ONCE = 8
 const MAX_STEPS_MS = 5 * 60_000
-/** sendBatch takes 100 messages (Cloudflare Queues limits). */
-const MESSAGES_AT_ONCE = 100
-
-export interface CompactionMessage {
-  format: number
-  environmentId: string
-}
-
-/** Wakes an environment's work. */
-export async function wakeCompaction(env: Env, environmentIds: readonly string[]): Promise<void> {
-  for (let i = 0; i < environmentIds.length; i += MESSAGES_AT_ONCE) {
-    const some = environmentIds.slice(i, i + MESSAGES_AT_ONCE)
-    await env.COMPACTIONS.sendBatch(
-      some.map((environmentId) => ({ body: { format: MESSAGE_FORMAT, environmentId } })),
-    )
-  }
-}
 
 /** Handles a batch of wake-ups. */
 export async function consumeCompactions(batch: MessageBatch, env: Env): Promise<void> {

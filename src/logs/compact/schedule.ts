@@ -1,7 +1,7 @@
 /** When compaction is woken: some minutes after each hour, and a few times more for what came late or was lost. */
 
 import { listEnvironmentIds } from '../../db/environment-ids.ts'
-import { wakeCompaction } from './consume-compactions.ts'
+import { wakeCompaction } from './wake.ts'
 
 const MINUTE_MS = 60_000
 /** Hours are settled after ten minutes (index/compaction). */

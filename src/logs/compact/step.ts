@@ -7,9 +7,15 @@
 
 import { utf8, hexOf, sha256 } from '../../lib/bytes.ts'
 import { Deadline } from '../../lib/deadline.ts'
-import { archiveKey, type IndexedRow } from '../archive-object.ts'
+import { archiveKey, OBJECT_HTTP_METADATA, type IndexedRow } from '../archive-object.ts'
+import { erasedMatcher } from '../erased-lines.ts'
 import { prefixesOf } from '../id-prefixes.ts'
+import type { ErasedLines } from '../index/erased.ts'
+import type { ErasureWork } from '../index/erasures.ts'
+import type { InspectionWork } from '../index/inspection.ts'
 import { ObjectDamaged, ObjectGone, readObject } from '../object-reader.ts'
+import { eraseFromObjects, eraseSetAside } from './erase.ts'
+import { inspectPiece } from './inspect.ts'
 import { compactLinesOf, isNewer, LineSet } from './lines.ts'
 import { outputOf } from './output.ts'
 
@@ -33,7 +39,9 @@ export async function workStep(env: Env, environmentId: string, nowMs: number): 
   let failure: string | null = null
   try {
     if (work.garbage.length > 0) await step.deleteGarbage(work.garbage)
-    else await step.compact(work.sources)
+    else if (work.erasure !== null) await step.erase(work.erasure)
+    else if (work.sources.length > 0) await step.compact(work.sources, work.erased)
+    else if (work.inspection !== null) await step.inspect(work.inspection, nowMs)
   } catch (error) {
     failure = error instanceof Error ? error.name : 'unknown'
     console.error(JSON.stringify({ event: 'compaction-failed', environmentId, reason: String(error) }))
@@ -61,9 +69,27 @@ class Step {
     await this.#deadline.run(this.#archive().forgetGarbage(keys))
   }
 
-  async compact(wanted: readonly IndexedRow[]): Promise<void> {
+  async erase(work: ErasureWork): Promise<void> {
+    const context = { env: this.#env, environmentId: this.#environmentId, deadline: this.#deadline }
+    if (work.phase === 'aside') {
+      const { deleted, cursor } = await eraseSetAside(context, work)
+      await this.#deadline.run(this.#archive().noteSetAside(this.#token, work.id, deleted, cursor))
+    } else {
+      const erased = await eraseFromObjects(context, work)
+      const through = work.rows.at(-1)?.sequence ?? 0
+      await this.#deadline.run(this.#archive().noteErased(this.#token, work.id, erased, through))
+    }
+  }
+
+  async inspect(work: InspectionWork, nowMs: number): Promise<void> {
+    const context = { env: this.#env, environmentId: this.#environmentId, deadline: this.#deadline, nowMs }
+    const { found, next } = await inspectPiece(context, work)
+    await this.#deadline.run(this.#archive().noteInspected(this.#token, found, next))
+  }
+
+  async compact(wanted: readonly IndexedRow[], erased: readonly ErasedLines[]): Promise<void> {
     const lines = new LineSet()
-    const sources = await this.#read(wanted, lines)
+    const sources = await this.#read(wanted, lines, erasedMatcher(erased))
     const [first] = sources
     if (first === undefined) return
     const sequences = sources.map(({ sequence }) => sequence)
@@ -73,29 +99,34 @@ class Step {
       const key = await outputKey(this.#environmentId, first, sources)
       const { row, file } = await outputOf(key, first, lines.sorted())
       if (!(await this.#deadline.run(this.#archive().reserve(this.#token, key)))) return
-      const httpMetadata = { contentType: 'application/x-ndjson', contentEncoding: 'gzip' }
-      await this.#deadline.run(this.#env.ARCHIVE.put(key, file, { httpMetadata }))
+      await this.#deadline.run(this.#env.ARCHIVE.put(key, file, { httpMetadata: OBJECT_HTTP_METADATA }))
       outputs.push(row)
     }
     await this.#deadline.run(this.#archive().swap(this.#token, { sources: sequences, outputs }))
   }
 
   /** Reads objects into the set; gives back those that could be read. */
-  async #read(wanted: readonly IndexedRow[], lines: LineSet): Promise<IndexedRow[]> {
+  async #read(
+    wanted: readonly IndexedRow[],
+    lines: LineSet,
+    isErased: ReturnType<typeof erasedMatcher>,
+  ): Promise<IndexedRow[]> {
     const sources: IndexedRow[] = []
-    const missing: number[] = []
+    const missing: Pick<IndexedRow, 'sequence' | 'key'>[] = []
     for (let i = 0; i < wanted.length; i += READ_AT_ONCE) {
       await Promise.all(
         wanted.slice(i, i + READ_AT_ONCE).map(async (row) => {
           try {
             const pieces = await Array.fromAsync(readObject(this.#env, row, this.#deadline))
             for (const piece of pieces) {
-              for (const line of compactLinesOf(piece, row.sequence)) lines.add(line)
+              for (const line of compactLinesOf(piece, row.sequence)) {
+                if (!isErased(line.nodeId, line.receivedAtMs)) lines.add(line)
+              }
             }
             sources.push(row)
           } catch (error) {
             if (!(error instanceof ObjectGone) && !(error instanceof ObjectDamaged)) throw error
-            missing.push(row.sequence)
+            missing.push({ sequence: row.sequence, key: row.key })
           }
         }),
       )

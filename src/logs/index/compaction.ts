@@ -230,14 +230,24 @@ export function forgetGarbage(sql: SqlStorage, keys: readonly string[]): void {
  * Remembers that objects of the index are not there, or no gzip: nobody looks for them again, and operators see the
  * number. False where the index does not know them (any more).
  */
-export function markMissing(sql: SqlStorage, sequences: readonly number[], nowMs: number): boolean {
-  const marked = sql.exec(
-    `UPDATE objects SET missing_ms = COALESCE(missing_ms, ?)
-     WHERE sequence IN (SELECT value FROM json_each(?)) RETURNING sequence`,
-    nowMs,
-    JSON.stringify(sequences),
-  )
-  return marked.toArray().length === sequences.length
+export function markMissing(
+  sql: SqlStorage,
+  rows: readonly Pick<IndexedRow, 'sequence' | 'key'>[],
+  nowMs: number,
+): boolean {
+  let marked = 0
+  for (const { sequence, key } of rows) {
+    // By key too: the object of a row may have become another one meanwhile.
+    marked += sql
+      .exec(
+        'UPDATE objects SET missing_ms = COALESCE(missing_ms, ?) WHERE sequence = ? AND key = ? RETURNING sequence',
+        nowMs,
+        sequence,
+        key,
+      )
+      .toArray().length
+  }
+  return marked === rows.length
 }
 
 /** How far compaction is, in figures that cost one look at an index. */

@@ -4,6 +4,7 @@ import type { LineType } from '../line.ts'
 import { retentionDaysOfKey, type ArchiveRow, type IndexedRow } from '../archive-object.ts'
 import { nameMatcher, type NameMatcher } from '../name-glob.ts'
 import { hasNode, rangesOf } from './directory.ts'
+import { recentErasures, type ErasedLines } from './erased.ts'
 
 export const COLUMNS =
   'sequence, key, type, hour, bytes, line_bytes, lines, first_ms, last_ms, nodes, names, level'
@@ -50,6 +51,8 @@ export interface ArchiveFound {
   next: ArchivePosition | null
   /** The highest sequence there is. */
   maxSequence: number
+  /** Lines that may still be in there but are as good as gone. */
+  erased: ErasedLines[]
 }
 
 export interface ObjectRow extends Record<string, SqlStorageValue> {
@@ -127,6 +130,7 @@ export function findObjects(sql: SqlStorage, query: ArchiveQuery): ArchiveFound 
     query.maxSequence ?? top,
     JSON.stringify(query.types),
   )
+  const erased = recentErasures(sql, Date.now())
   const narrow = new Narrowing(sql, query)
   const rows: IndexedRow[] = []
   let examined = 0
@@ -135,10 +139,10 @@ export function findObjects(sql: SqlStorage, query: ArchiveQuery): ArchiveFound 
     const found = narrow.look(row)
     if (found !== null) rows.push(found)
     if (rows.length >= query.limit || examined >= MAX_EXAMINED) {
-      return { rows, next: { lastMs: row.last_ms, sequence: row.sequence }, maxSequence: top }
+      return { rows, next: { lastMs: row.last_ms, sequence: row.sequence }, maxSequence: top, erased }
     }
   }
-  return { rows, next: null, maxSequence: top }
+  return { rows, next: null, maxSequence: top, erased }
 }
 
 /** What of a row a search has to read. */

@@ -84,7 +84,7 @@ describe('an hour that is over', () => {
     ])
     expect(await compactAll(server.env, environment)).toBe(3)
     const health = await indexOf(environment).health()
-    expect(health).toMatchObject({ rawObjects: 0, compactedObjects: 3, replacedObjects: 4 })
+    expect(health.compaction).toMatchObject({ rawObjects: 0, compactedObjects: 3, replacedObjects: 4 })
   })
 
   it('waits while it is not over or objects still come', async () => {
@@ -165,9 +165,14 @@ describe('what was replaced', () => {
     await compactAll(server.env, environment)
     const later = Date.now() + 3 * HOUR_MS
     expect(await compactAll(server.env, environment, later)).toBe(0)
-    const { rows, through } = await indexOf(environment).nextFor(follower, 0, null, 10)
+    const { rows, through } = await indexOf(environment).nextFor(follower, {
+      passed: 0,
+      after: 0,
+      types: null,
+      limit: 10,
+    })
     expect(rows).toHaveLength(2)
-    await indexOf(environment).nextFor(follower, through, null, 10)
+    await indexOf(environment).nextFor(follower, { passed: through, after: through, types: null, limit: 10 })
     expect(await compactAll(server.env, environment, later)).toBe(1)
     expect(await archivedKeys(server.env, environment)).toHaveLength(1)
   })
