@@ -1,6 +1,6 @@
 /** Operator tokens: only their SHA-256 is kept. */
 
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, inArray, sql } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
 import { operatorTokens } from './schema.ts'
@@ -10,6 +10,19 @@ export type OperatorTokenRow = typeof operatorTokens.$inferSelect
 export async function findOperatorToken(db: ControlDb, tokenHash: string): Promise<OperatorTokenRow | null> {
   const [row] = await db.select().from(operatorTokens).where(eq(operatorTokens.tokenHash, tokenHash)).limit(1)
   return row ?? null
+}
+
+/** Those of these hashes, at most 90, that are still tokens (D1 takes 100 parameters). */
+export async function knownTokenHashes(
+  db: ControlDb,
+  hashes: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const { tokenHash } = operatorTokens
+  const rows = await db
+    .select({ tokenHash })
+    .from(operatorTokens)
+    .where(inArray(tokenHash, [...hashes]))
+  return new Set(rows.map((row) => row.tokenHash))
 }
 
 /** Newest first; `after` is the last row of the page before. */

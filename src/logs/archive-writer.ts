@@ -18,6 +18,7 @@ import {
 import { prefixesOf } from './id-prefixes.ts'
 import type { LineFacts, LineSource, LineType } from './line.ts'
 import { retentionDaysOf } from './retention.ts'
+import { wakeTail } from './tail/wake.ts'
 
 /** An object is written when its lines come to this, so that memory stays flat whatever comes. */
 const PIECE_BYTES = 4 * 1_024 * 1_024
@@ -123,7 +124,8 @@ export class ArchiveWriter {
   async #index(environmentId: string, pieces: readonly WrittenPiece[]): Promise<void> {
     try {
       const archive = this.#env.ARCHIVE_INDEX.getByName(environmentId)
-      await new Deadline(CALL_WITHIN_MS).run(archive.add(pieces.map(({ row }) => row)))
+      const followers = await new Deadline(CALL_WITHIN_MS).run(archive.add(pieces.map(({ row }) => row)))
+      await wakeTail(this.#env, environmentId, followers)
     } catch (error) {
       for (const { sourceIds } of pieces) this.#fail('archive-index-failed', sourceIds, error)
     }

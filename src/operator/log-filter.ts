@@ -23,6 +23,7 @@ export const lineParameters = {
     .openapi({ description: '`result` includes snapshots' }),
   name: z
     .string()
+    .max(MAX_SEARCH_CHARACTERS, `is longer than ${MAX_SEARCH_CHARACTERS} characters`)
     .optional()
     .openapi({ description: 'Name of a scheduled query as agents write it; `*` stands for any characters' }),
   column: searched.openapi({

@@ -23,6 +23,7 @@ import { addLogRoutes } from './logs.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addNodeSetRoutes } from './node-sets.ts'
 import { addTagRoutes } from './tags.ts'
+import { addTailRoutes } from './tail.ts'
 import { addTargetPreviewRoutes } from './target-preview.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
@@ -55,6 +56,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addQueryStragglerRoutes,
   addCarveRoutes,
   addLogRoutes,
+  addTailRoutes,
   addArchiveObjectRoutes,
   addRetentionRoutes,
   addQuarantineRoutes,
