@@ -52,6 +52,29 @@ export const configurations = sqliteTable(
   (table) => [primaryKey({ columns: [table.environmentId, table.version] })],
 )
 
+export const configurationLayers = sqliteTable(
+  'configuration_layers',
+  {
+    environmentId: text('environment_id').notNull(),
+    version: integer('version').notNull(),
+    position: integer('position').notNull(),
+    name: text('name').notNull(),
+    match: text('match').notNull(),
+    documentSha256: text('document_sha256').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.version, table.position] })],
+)
+
+export const configurationDocuments = sqliteTable(
+  'configuration_documents',
+  {
+    environmentId: text('environment_id').notNull(),
+    sha256: text('sha256').notNull(),
+    document: text('document').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.sha256] })],
+)
+
 export const queries = sqliteTable('queries', {
   id: text('id').primaryKey(),
   environmentId: text('environment_id').notNull(),
@@ -168,3 +191,25 @@ export const nodeSetChunks = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.nodeSetId, table.chunk] })],
 )
+
+export const latestSnapshots = sqliteTable(
+  'latest_snapshots',
+  { environmentId: text('environment_id').notNull(), pattern: text('pattern').notNull() },
+  (table) => [primaryKey({ columns: [table.environmentId, table.pattern] })],
+)
+
+export const sinks = sqliteTable('sinks', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  name: text('name').notNull(),
+  kind: text('kind').notNull(),
+  settings: text('settings').notNull(),
+  secrets: text('secrets').notNull(),
+  secretNames: text('secret_names').notNull(),
+  filter: text('filter').notNull(),
+  delivery: text('delivery').notNull(),
+  paused: integer('paused', { mode: 'boolean' }).notNull().default(false),
+  revision: integer('revision').notNull().default(1),
+  createdAtMs: integer('created_at').notNull(),
+  updatedAtMs: integer('updated_at').notNull(),
+})

@@ -15,6 +15,7 @@ import {
   OBJECT_HTTP_METADATA,
   type ArchiveRow,
 } from './archive-object.ts'
+import { sendWakeUps } from './deliver/wake-up.ts'
 import { prefixesOf } from './id-prefixes.ts'
 import type { LineFacts, LineSource, LineType } from './line.ts'
 import { retentionDaysOf } from './retention.ts'
@@ -125,7 +126,7 @@ export class ArchiveWriter {
     try {
       const archive = this.#env.ARCHIVE_INDEX.getByName(environmentId)
       const followers = await new Deadline(CALL_WITHIN_MS).run(archive.add(pieces.map(({ row }) => row)))
-      await wakeTail(this.#env, environmentId, followers)
+      await Promise.all([sendWakeUps(this.#env, followers), wakeTail(this.#env, environmentId, followers)])
     } catch (error) {
       for (const { sourceIds } of pieces) this.#fail('archive-index-failed', sourceIds, error)
     }
