@@ -1,6 +1,7 @@
-/** POST …/config: the environment's document, byte-stable, from the snapshot alone (spec 2.2, design R7). */
+/** POST …/config: the environment's document for this node, byte-stable, from the snapshot alone (spec 2.2, design R7). */
 
-import { configurationPartOf } from '../snapshot/head.ts'
+import type { NodeSet } from '../fleet/node-set.ts'
+import { configurationPartOf, layerSetsOf } from '../snapshot/head.ts'
 import { SnapshotUnavailable } from '../snapshot/source.ts'
 import { authenticate, recognise } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
@@ -9,8 +10,10 @@ import { answer, retry, type AgentOutcome } from './outcome.ts'
 
 export function config(context: AgentContext): AgentOutcome | Promise<AgentOutcome> {
   const node = recognise(context)
-  const part = node === null ? undefined : configurationPartOf(node.head, node.identity.splayBucket)
-  const document = part === undefined ? undefined : context.snapshots.known.part(part)
+  const { known } = context.snapshots
+  const part =
+    node === null ? undefined : configurationPartOf(node.head, node.identity, (hash) => known.nodeSet(hash))
+  const document = part === undefined ? undefined : known.part(part)
   if (node === null || document === undefined) return configOfAnyone(context)
   context.presence.note(context, node.identity, 'config', node.head.configurationVersion)
   return answer(document)
@@ -22,7 +25,10 @@ async function configOfAnyone(context: AgentContext): Promise<AgentOutcome> {
   const node = await authenticate(context, textMember(body.value, 'node_key'))
   if (!node.ok) return node.reason
   const { identity, head } = node.value
-  const part = configurationPartOf(head, identity.splayBucket)
+  const sets = new Map<string, NodeSet>()
+  for (const hash of layerSetsOf(head))
+    sets.set(hash, await context.snapshots.nodeSet(identity.environmentId, hash, context))
+  const part = configurationPartOf(head, identity, (hash) => sets.get(hash))
   if (part === undefined) throw new SnapshotUnavailable('the head names no configuration')
   const document = await context.snapshots.part(identity.environmentId, part, context)
   context.presence.note(context, identity, 'config', head.configurationVersion)

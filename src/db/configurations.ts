@@ -1,10 +1,19 @@
-/** Configuration documents by version. A version never changes. */
+/** Configurations by version: a base document and layers over it. A version never changes. */
 
-import { and, desc, eq, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { configurations } from './schema.ts'
+import type { LayerMatch } from '../fleet/layers.ts'
+import { configurationDocuments, configurationLayers, configurations } from './schema.ts'
 
 export type ConfigurationRow = typeof configurations.$inferSelect
+
+/** A layer as operators write it. */
+export interface ConfigurationLayer {
+  name: string
+  match: LayerMatch
+  sha256: string
+  document: string
+}
 
 /** The newest version. Every environment has one from the start. */
 export async function latestConfiguration(db: ControlDb, environmentId: string): Promise<ConfigurationRow> {
@@ -62,20 +71,68 @@ export async function findConfiguration(
   return row ?? null
 }
 
-/** Adds a version. Returns its number and the environment's revision. */
+/** The layers of a version, in their order. */
+export async function layersOfVersion(
+  db: ControlDb,
+  environmentId: string,
+  version: number,
+): Promise<ConfigurationLayer[]> {
+  const rows = await db
+    .select({
+      name: configurationLayers.name,
+      match: configurationLayers.match,
+      sha256: configurationLayers.documentSha256,
+      document: configurationDocuments.document,
+    })
+    .from(configurationLayers)
+    .innerJoin(
+      configurationDocuments,
+      and(
+        eq(configurationDocuments.environmentId, configurationLayers.environmentId),
+        eq(configurationDocuments.sha256, configurationLayers.documentSha256),
+      ),
+    )
+    .where(
+      and(eq(configurationLayers.environmentId, environmentId), eq(configurationLayers.version, version)),
+    )
+    .orderBy(asc(configurationLayers.position))
+  return rows.map(({ match, ...row }) => ({ ...row, match: JSON.parse(match) as LayerMatch }))
+}
+
+/** Whether the newest version has a layer for this saved node set. */
+export async function layerUsesNodeSet(db: ControlDb, environmentId: string, name: string): Promise<boolean> {
+  const latest = sql`(SELECT MAX(version) FROM configurations WHERE environment_id = ${environmentId})`
+  const [row] = await db
+    .select({ name: configurationLayers.name })
+    .from(configurationLayers)
+    .where(
+      and(
+        eq(configurationLayers.environmentId, environmentId),
+        sql`${configurationLayers.version} = ${latest}`,
+        sql`json_extract(${configurationLayers.match}, '$.nodeSet') = ${name}`,
+      ),
+    )
+    .limit(1)
+  return row !== undefined
+}
+
+/** Adds a version: a base document, and layers over it. Returns its number and the environment's revision. */
 export async function insertConfiguration(
   db: ControlDb,
   note: ChangeNote,
-  configuration: Pick<ConfigurationRow, 'environmentId' | 'document' | 'sha256' | 'message'>,
+  configuration: Pick<ConfigurationRow, 'environmentId' | 'document' | 'sha256' | 'message'> & {
+    layers: readonly ConfigurationLayer[]
+  },
 ): Promise<{ version: number; revision: number }> {
-  const { environmentId, document, sha256, message } = configuration
+  const { environmentId, document, sha256, message, layers } = configuration
+  const highest = sql<number>`(SELECT COALESCE(MAX(version), 0) FROM configurations
+    WHERE environment_id = ${environmentId})`
   const { revision, results } = await commitChange(db, note, 'environment', [
     db
       .insert(configurations)
       .values({
         environmentId,
-        version: sql`(SELECT COALESCE(MAX(version), 0) + 1 FROM configurations
-          WHERE environment_id = ${environmentId})`,
+        version: sql`${highest} + 1`,
         document,
         sha256,
         createdAtMs: note.atMs,
@@ -83,6 +140,20 @@ export async function insertConfiguration(
         message,
       })
       .returning({ version: configurations.version }),
+    ...layers.flatMap((layer, position) => [
+      db
+        .insert(configurationDocuments)
+        .values({ environmentId, sha256: layer.sha256, document: layer.document })
+        .onConflictDoNothing(),
+      db.insert(configurationLayers).values({
+        environmentId,
+        version: highest,
+        position,
+        name: layer.name,
+        match: JSON.stringify(layer.match),
+        documentSha256: layer.sha256,
+      }),
+    ]),
   ])
   const [row] = results[0] as { version: number }[]
   if (row === undefined) throw new Error('an insert returns its row')

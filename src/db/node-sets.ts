@@ -82,18 +82,19 @@ export async function insertNodeSet(
   ])
 }
 
-/** Makes the members exactly these. */
+/** Makes the members exactly these: layers of the configuration may go by them. Returns the revision. */
 export async function replaceNodeSet(
   db: ControlDb,
   note: ChangeNote,
   id: string,
   members: NodeSet,
-): Promise<void> {
-  await commitChange(db, note, 'none', [
+): Promise<number> {
+  const { revision } = await commitChange(db, note, 'environment', [
     db.update(nodeSets).set({ updatedAtMs: note.atMs }).where(eq(nodeSets.id, id)),
     db.delete(nodeSetChunks).where(eq(nodeSetChunks.nodeSetId, id)),
     ...chunkInserts(db, id, members),
   ])
+  return revision
 }
 
 export async function deleteNodeSet(db: ControlDb, note: ChangeNote, id: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** What snapshots are compiled from: one D1 batch, so that what is read belongs together. */
 
+import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 
 export interface EnvironmentRows {
@@ -13,6 +14,8 @@ export interface EnvironmentRows {
     retention: string
   }
   configuration: { version: number; document: string }
+  /** Over that document, in order. */
+  layers: LayerRow[]
   queries: {
     number: number
     id: string
@@ -29,6 +32,15 @@ export interface EnvironmentRows {
   nodeCount: number
 }
 
+export interface LayerRow {
+  position: number
+  name: string
+  /** A platform family; or null, and then these are its nodes. */
+  platform: string | null
+  members: NodeSet
+  document: string
+}
+
 export interface DirectoryRows {
   revision: number
   environments: { id: string; name: string }[]
@@ -39,6 +51,21 @@ const ENVIRONMENT = `SELECT id, name, revision, minimum_issued_at_s AS minimumIs
   accelerate_share AS accelerateShare, retention FROM environments WHERE id = ?1`
 const CONFIGURATION = `SELECT version, document FROM configurations WHERE environment_id = ?1
   ORDER BY version DESC LIMIT 1`
+const LATEST = `(SELECT MAX(version) FROM configurations WHERE environment_id = ?1)`
+const LAYERS = `SELECT l.position, l.name, json_extract(l.match, '$.platform') AS platform, d.document
+  FROM configuration_layers AS l JOIN configuration_documents AS d
+    ON d.environment_id = l.environment_id AND d.sha256 = l.document_sha256
+  WHERE l.environment_id = ?1 AND l.version = ${LATEST} ORDER BY l.position`
+// Ordinals as lists of 32,768 at most, so that a million of them are no million rows.
+const LAYER_TAGS = `SELECT l.position, json_group_array(n.ordinal) AS ordinals
+  FROM configuration_layers AS l
+  JOIN node_tags AS t ON t.environment_id = l.environment_id AND t.tag = json_extract(l.match, '$.tag')
+  JOIN nodes AS n ON n.id = t.node_id AND n.deleted_at IS NULL
+  WHERE l.environment_id = ?1 AND l.version = ${LATEST} GROUP BY l.position, n.ordinal / 32768`
+const LAYER_SETS = `SELECT l.position, c.chunk, c.bits FROM configuration_layers AS l
+  JOIN node_sets AS s ON s.environment_id = l.environment_id AND s.name = json_extract(l.match, '$.nodeSet')
+  JOIN node_set_chunks AS c ON c.node_set_id = s.id
+  WHERE l.environment_id = ?1 AND l.version = ${LATEST}`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
   log_results AS logResults FROM queries
   WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL ORDER BY number`
@@ -54,7 +81,17 @@ export async function readEnvironmentRows(
   db: D1Database,
   environmentId: string,
 ): Promise<EnvironmentRows | null> {
-  const statements = [ENVIRONMENT, CONFIGURATION, OPEN_QUERIES, OPEN_TARGETS, REVOKED, NODE_COUNT]
+  const statements = [
+    ENVIRONMENT,
+    CONFIGURATION,
+    OPEN_QUERIES,
+    OPEN_TARGETS,
+    REVOKED,
+    NODE_COUNT,
+    LAYERS,
+    LAYER_TAGS,
+    LAYER_SETS,
+  ]
   const results = await db.batch(statements.map((sql) => db.prepare(sql).bind(environmentId)))
   const [environment] = rowsOf<EnvironmentRows['environment']>(results[0])
   const [configuration] = rowsOf<EnvironmentRows['configuration']>(results[1])
@@ -66,6 +103,7 @@ export async function readEnvironmentRows(
   return {
     environment,
     configuration,
+    layers: layersOf(results[6], results[7], results[8]),
     queries: rowsOf<QueryRow>(results[2]).map((query) => ({
       ...query,
       // D1 hands BLOBs out as arrays of numbers.
@@ -77,6 +115,26 @@ export async function readEnvironmentRows(
     revokedOrdinals: rowsOf<{ ordinal: number }>(results[4]).map(({ ordinal }) => ordinal),
     nodeCount: (rowsOf<{ highest: number | null }>(results[5])[0]?.highest ?? -1) + 1,
   }
+}
+
+function layersOf(
+  layers: D1Result | undefined,
+  tags: D1Result | undefined,
+  sets: D1Result | undefined,
+): LayerRow[] {
+  const byTag = Map.groupBy(rowsOf<{ position: number; ordinals: string }>(tags), ({ position }) => position)
+  const bySet = Map.groupBy(
+    rowsOf<{ position: number; chunk: number; bits: ArrayLike<number> }>(sets),
+    ({ position }) => position,
+  )
+  return rowsOf<Omit<LayerRow, 'members'>>(layers).map((layer) => {
+    const members = NodeSet.ofChunks(
+      (bySet.get(layer.position) ?? []).map(({ chunk, bits }) => ({ chunk, bits: Uint8Array.from(bits) })),
+    )
+    for (const { ordinals } of byTag.get(layer.position) ?? [])
+      for (const ordinal of JSON.parse(ordinals) as number[]) members.add(ordinal)
+    return { ...layer, members }
+  })
 }
 
 /** What the whole deployment shares. */

@@ -9,7 +9,10 @@ import type { PlatformFamily } from './platform.ts'
 /** More would be more documents than an environment's object should hold (one for each combination). */
 export const MAX_COMBINATIONS = 64
 
-/** How a layer says whom it is for. */
+/** Whom a layer is for, as operators write it: the nodes of a platform, those with a tag, those of a saved node set. */
+export type LayerMatch = { platform: PlatformFamily } | { tag: string } | { nodeSet: string }
+
+/** The same as the edge knows it. */
 export type LayerSelector = { platform: PlatformFamily } | { part: string }
 
 /**

@@ -4,16 +4,21 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { differenceOf } from '../config/difference.ts'
 import {
   findConfiguration,
+  layersOfVersion,
   listConfigurations,
+  type ConfigurationLayer,
   type ConfigurationRow,
   type ConfigurationSummaryRow,
 } from '../db/configurations.ts'
+import { utf8 } from '../lib/bytes.ts'
 import { rfc3339 } from '../lib/time.ts'
-import { storeConfiguration, storedSchema, versionMessage } from './configuration.ts'
+import { layerSchema, layerText } from './configuration-layers.ts'
+import { storedSchema, versionMessage } from './configuration.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, replies, repliesList, time } from './describe.ts'
 import { numberKey, pageOf, pagingQuery } from './paging.ts'
 import { notFound, unprocessable } from './problem.ts'
+import { storeVersion } from './store-version.ts'
 
 /** A reply stays readable; what is beyond is in the documents themselves. */
 const MAX_CHANGES = 1_000
@@ -43,6 +48,11 @@ const differenceSchema = z.object({
   against: z.int().nullable(),
   changes: z.array(changeSchema),
   truncated: z.boolean(),
+})
+
+const wholeVersionSchema = versionSchema.extend({
+  document: z.record(z.string(), z.unknown()),
+  layers: z.array(layerSchema),
 })
 
 const number = z
@@ -75,16 +85,13 @@ export function addConfigurationVersionRoutes(routes: OperatorRoutes): void {
       method: 'get',
       path: `${PATH}/versions/{version}`,
       request: { params: oneVersion },
-      responses: replies(200, 'The document of that version', z.record(z.string(), z.unknown())),
+      responses: replies(200, 'That version, whole', wholeVersionSchema),
     }),
     async (c) => {
       const row = await versionOfPath(c, c.req.valid('param').version)
       if (row instanceof Response) return row
-      return c.body(row.document, 200, {
-        'content-type': 'application/json',
-        'x-configuration-version': String(row.version),
-        'x-configuration-sha256': row.sha256,
-      })
+      const layers = await layersOfVersion(c.var.db, row.environmentId, row.version)
+      return c.body(contentText(row, layers), 200, { 'content-type': 'application/json' })
     },
   )
   addComparingRoutes(routes)
@@ -116,7 +123,11 @@ function addComparingRoutes(routes: OperatorRoutes): void {
       const { version, message } = c.req.valid('json')
       const row = await findConfiguration(c.var.db, c.var.environment.id, version)
       if (row === null) return unprocessable({ pointer: '/version', detail: 'there is no such version' })
-      return storeConfiguration(c, row.document, message ?? `rollback to version ${version}`)
+      const layers = await layersOfVersion(c.var.db, c.var.environment.id, version)
+      return storeVersion(c, message ?? `rollback to version ${version}`, () => ({
+        document: row.document,
+        layers,
+      }))
     },
   )
 }
@@ -139,16 +150,32 @@ async function changesOf(
     otherVersion < 1 ? null : await findConfiguration(c.var.db, c.var.environment.id, otherVersion)
   if (other === null && against !== undefined)
     return unprocessable({ pointer: 'against', detail: 'there is no such version' })
-  const changes = differenceOf(
-    other === null ? {} : (JSON.parse(other.document) as unknown),
-    JSON.parse(row.document) as unknown,
-  )
+  const changes = differenceOf(other === null ? {} : await comparable(c, other), await comparable(c, row))
   return c.json({
     version,
     against: other?.version ?? null,
     changes: changes.slice(0, MAX_CHANGES),
     truncated: changes.length > MAX_CHANGES,
   })
+}
+
+/** A version as one document, so that changes of layers have pointers too: `/layers/linux/document/schedule/…`. */
+async function comparable(c: OperatorContext, row: ConfigurationRow): Promise<unknown> {
+  const layers = await layersOfVersion(c.var.db, row.environmentId, row.version)
+  const base = JSON.parse(row.document) as Record<string, unknown>
+  if (layers.length === 0) return base
+  const byName = layers.map(({ name, match, document }, position) => [
+    name,
+    { position, match, document: JSON.parse(document) as unknown },
+  ])
+  return { ...base, layers: Object.fromEntries(byName) as unknown }
+}
+
+/** The documents as they are stored, so that no number changes on its way. */
+function contentText(row: ConfigurationRow, layers: readonly ConfigurationLayer[]): string {
+  const bytes = utf8(row.document).length
+  const head = JSON.stringify(shown({ ...row, bytes })).slice(0, -1)
+  return `${head},"document":${row.document},"layers":[${layers.map(layerText).join(',')}]}`
 }
 
 function shown(row: ConfigurationSummaryRow) {

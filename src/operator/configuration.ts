@@ -1,14 +1,10 @@
-/** /environments/{env}/configuration: the document that agents get. */
+/** /environments/{env}/configuration: the base document, which agents get where no layer says something else. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { checkConfiguration, type CheckedDocument } from '../config/validate.ts'
-import { insertConfiguration, latestConfiguration } from '../db/configurations.ts'
-import { sha256HexOfText } from '../lib/bytes.ts'
-import { environmentChangeNote } from './change-note.ts'
-import type { OperatorContext, OperatorRoutes } from './context.ts'
+import { latestConfiguration } from '../db/configurations.ts'
+import type { OperatorRoutes } from './context.ts'
 import { inEnvironment, published, replies } from './describe.ts'
-import { problem, unprocessable } from './problem.ts'
-import { publishEnvironment } from './publish.ts'
+import { storeVersion } from './store-version.ts'
 
 const document = { type: 'object', description: 'A whole osquery configuration' } as const
 export const storedSchema = z
@@ -63,37 +59,10 @@ export function addConfigurationRoutes(routes: OperatorRoutes): void {
       },
       responses: replies(200, 'Stored', storedSchema),
     }),
-    async (c) => storeConfiguration(c, await c.req.text(), c.req.valid('query').message ?? ''),
+    async (c) => {
+      const document = await c.req.text()
+      const { message } = c.req.valid('query')
+      return storeVersion(c, message ?? '', (present) => ({ ...present, document }))
+    },
   )
-}
-
-/** Checks a document's text and makes a version of it. */
-export async function storeConfiguration(
-  c: OperatorContext,
-  text: string,
-  message: string,
-): Promise<Response> {
-  const checked = checkConfiguration(text)
-  if (checked.ok) return store(c, checked.value, message)
-  return checked.reason.kind === 'not-json'
-    ? problem(400, 'The body is not JSON.')
-    : unprocessable(...checked.reason.errors)
-}
-
-/** The same document again is the same version: nothing new to fetch for agents, nothing to audit. */
-async function store(c: OperatorContext, checked: CheckedDocument, message: string): Promise<Response> {
-  const { compact, bytes, warnings } = checked
-  const environmentId = c.var.environment.id
-  const sha256 = await sha256HexOfText(compact)
-  const present = await latestConfiguration(c.var.db, environmentId)
-  const stored =
-    present.sha256 === sha256
-      ? { version: present.version, revision: c.var.environment.revision }
-      : await insertConfiguration(
-          c.var.db,
-          environmentChangeNote(c, 'configuration.put', environmentId, { sha256, bytes, message }),
-          { environmentId, document: compact, sha256, message },
-        )
-  const live = await publishEnvironment(c.env, environmentId, stored.revision)
-  return c.json({ ...stored, live, sha256, bytes, warnings })
 }

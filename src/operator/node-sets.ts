@@ -1,6 +1,7 @@
 /** /environments/{env}/node-sets: saved sets of nodes that targets may name. */
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { layerUsesNodeSet } from '../db/configurations.ts'
 import { isUniqueViolation } from '../db/control.ts'
 import {
   countNodeSets,
@@ -21,6 +22,7 @@ import {
   inEnvironment,
   inEnvironmentWithId,
   jsonBody,
+  published,
   replies,
   repliesList,
   repliesNothing,
@@ -29,6 +31,7 @@ import {
 import { displayName } from './names.ts'
 import { pageOf, pagingQuery, timeKey } from './paging.ts'
 import { conflict, notFound, unprocessable } from './problem.ts'
+import { publishEnvironment } from './publish.ts'
 import { membersOf, nodesOf, targetsSchema, unresolved } from './targets.ts'
 
 /** A million nodes are 125 KB a set. */
@@ -95,7 +98,11 @@ function addOneNodeSetRoutes(routes: OperatorRoutes): void {
       method: 'patch',
       path: `${PATH}/{id}`,
       request: { ...request, body: jsonBody(editBody) },
-      responses: replies(200, 'The set with these nodes added, then those removed', nodeSetDetail),
+      responses: replies(
+        200,
+        'The set with these nodes added, then those removed',
+        nodeSetDetail.extend(published),
+      ),
     }),
     async (c) => {
       const row = await nodeSetOfPath(c, c.req.valid('param').id)
@@ -112,6 +119,8 @@ function addOneNodeSetRoutes(routes: OperatorRoutes): void {
     async (c) => {
       const row = await nodeSetOfPath(c, c.req.valid('param').id)
       if (row instanceof Response) return row
+      if (await layerUsesNodeSet(c.var.db, row.environmentId, row.name))
+        return conflict('', 'a layer of the configuration is for this node set')
       await deleteNodeSet(
         c.var.db,
         environmentChangeNote(c, 'node-set.delete', row.id, { name: row.name }),
@@ -166,8 +175,10 @@ async function edit(
     else members.deleteAll(meant.value)
   }
   const detail = { name: row.name, before, nodes: members.size }
-  await replaceNodeSet(c.var.db, environmentChangeNote(c, 'node-set.edit', row.id, detail), row.id, members)
-  return c.json(detailOf({ ...row, updatedAtMs: c.var.nowMs }, members))
+  const note = environmentChangeNote(c, 'node-set.edit', row.id, detail)
+  const revision = await replaceNodeSet(c.var.db, note, row.id, members)
+  const live = await publishEnvironment(c.env, row.environmentId, revision)
+  return c.json({ ...detailOf({ ...row, updatedAtMs: c.var.nowMs }, members), revision, live })
 }
 
 function shown(row: NodeSetRow) {

@@ -11,6 +11,7 @@ import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
 import { addCarveRoutes } from './carves.ts'
 import { addConfigurationRoutes } from './configuration.ts'
+import { addConfigurationLayerRoutes } from './configuration-layers.ts'
 import { addConfigurationVersionRoutes } from './configuration-versions.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
 import { addEnrollSecretRoutes } from './enroll-secrets.ts'
@@ -49,6 +50,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addNodeSetRoutes,
   addConfigurationRoutes,
   addConfigurationVersionRoutes,
+  addConfigurationLayerRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,

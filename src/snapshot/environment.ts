@@ -210,9 +210,10 @@ export class Environment extends DurableObject<Env> {
     for (const [hash, bytes] of compiled.parts) this.#store.putPart(hash, bytes)
     this.#store.replaceQueries(compiled.queries)
     const { environmentId, name, revision, minimumIssuedAtS, configurationVersion } = compiled
-    const { configurationParts, namesPart, retention, revokedPart } = compiled
+    const { configurationParts, layers, namesPart, retention, revokedPart } = compiled
     const base = { environmentId, name, revision, minimumIssuedAtS, configurationVersion, configurationParts }
-    await this.#publish({ ...base, namesPart, retention, revokedPart }, facts)
+    const layered = layers === undefined ? base : { ...base, layers }
+    await this.#publish({ ...layered, namesPart, retention, revokedPart }, facts)
   }
 
   /** Puts the head together anew: the given base or the present one, and the queries with their remaining nodes. */

@@ -3,6 +3,9 @@
  * named by the hash of their bytes (design 1). Types and pure reading only.
  */
 
+import { layerMaskOf, type LayerSelector } from '../fleet/layers.ts'
+import type { NodeSet } from '../fleet/node-set.ts'
+import type { PlatformFamily } from '../fleet/platform.ts'
 import type { Retention } from '../logs/retention.ts'
 
 /** Readers accept this format and the one before it (design 4). */
@@ -23,6 +26,12 @@ export interface HeadAcceleration {
   part: string
 }
 
+/** Whom each layer is for, in order, and the part with the document of each combination, by its mask (fleet/layers.ts). */
+export interface HeadLayers {
+  selectors: readonly LayerSelector[]
+  documents: Readonly<Record<string, string>>
+}
+
 export interface EnvironmentHead {
   format: number
   environmentId: string
@@ -36,6 +45,8 @@ export interface EnvironmentHead {
   configurationVersion: number
   /** Parts with the configuration document: one for all nodes, or one for each splay bucket. */
   configurationParts: readonly string[]
+  /** Layers over that document. Absent where there are none: Workers of before there were layers serve the base. */
+  layers?: HeadLayers
   /** Part with what the names in log lines stand for (config/name-table.ts). Absent in heads of before there was one. */
   namesPart?: string
   /** For how long new log lines are kept. Absent in heads of before there was a choice: the default. */
@@ -58,6 +69,8 @@ export interface Directory {
 export function partsOf(head: EnvironmentHead): string[] {
   const named = [
     ...head.configurationParts,
+    ...layerSetsOf(head),
+    ...Object.values(head.layers?.documents ?? {}),
     head.revokedPart,
     head.namesPart ?? null,
     head.accelerated?.part ?? null,
@@ -66,9 +79,30 @@ export function partsOf(head: EnvironmentHead): string[] {
   return named.filter((hash) => hash !== null)
 }
 
-/** The part that holds a node's configuration document. */
-export function configurationPartOf(head: EnvironmentHead, splayBucket: number): string | undefined {
-  return head.configurationParts[splayBucket % head.configurationParts.length]
+/** A node, as far as its configuration depends on it: what its key says. */
+export interface ConfiguredNode {
+  ordinal: number
+  platformFamily: PlatformFamily
+  splayBucket: number
+}
+
+/**
+ * The part that holds a node's configuration document. `setOf` gives the members of a part; undefined where a set is
+ * not at hand, or the head has no such document.
+ */
+export function configurationPartOf(
+  { configurationParts, layers }: Pick<EnvironmentHead, 'configurationParts' | 'layers'>,
+  node: ConfiguredNode,
+  setOf: (part: string) => NodeSet | undefined,
+): string | undefined {
+  if (layers === undefined) return configurationParts[node.splayBucket % configurationParts.length]
+  const mask = layerMaskOf(layers.selectors, node, setOf)
+  return mask === undefined ? undefined : layers.documents[mask]
+}
+
+/** The parts with the sets that decide about layers. */
+export function layerSetsOf({ layers }: Pick<EnvironmentHead, 'layers'>): string[] {
+  return (layers?.selectors ?? []).flatMap((selector) => ('part' in selector ? [selector.part] : []))
 }
 
 /** The id of the environment that a URL segment names, by UUID or name. */

@@ -73,6 +73,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
     }),
     { maxLength: 3, selector: ({ number }) => number },
   ),
+  layers: fc.constant([]),
   revokedOrdinals: ordinals,
   nodeCount: fc.nat(),
 })

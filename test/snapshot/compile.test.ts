@@ -15,6 +15,7 @@ const ROWS: EnvironmentRows = {
     retention: '{}',
   },
   configuration: { version: 3, document: DOCUMENT },
+  layers: [],
   queries: [],
   revokedOrdinals: [],
   nodeCount: 0,

@@ -1,0 +1,105 @@
+/**
+ * A version of an environment's configuration, whole: a base document and layers over it. Valid where each combination
+ * of layers that a node may get is a document that agents can live with. Pure.
+ */
+
+import { MAX_COMBINATIONS, possibleMasks, type LayerMatch } from '../fleet/layers.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
+import { compactJson } from './compact.ts'
+import { mergeLayers } from './merge.ts'
+import type { Finding } from './report.ts'
+import { isObject } from './shapes.ts'
+import { checkConfiguration, type Rejection } from './validate.ts'
+
+export interface NewLayer {
+  name: string
+  match: LayerMatch
+  /** JSON text. */
+  document: string
+}
+
+export interface CheckedVersion {
+  document: string
+  bytes: number
+  /** Compacted, in their order. */
+  layers: NewLayer[]
+  warnings: Finding[]
+}
+
+/**
+ * Checks a base and its layers. A fault of the base has its pointer; a fault that only a combination has begins with the
+ * names of its layers, e.g. `/layers/linux+canary/schedule/a`.
+ */
+export function checkVersion(base: string, layers: readonly NewLayer[]): Result<CheckedVersion, Rejection> {
+  const checkedBase = checkConfiguration(base)
+  if (!checkedBase.ok) return checkedBase
+  const compacted: NewLayer[] = []
+  for (const layer of layers) {
+    if (!isObjectText(layer.document))
+      return invalid([{ pointer: `/layers/${layer.name}`, detail: 'must be a JSON object' }])
+    compacted.push({ ...layer, document: compactJson(layer.document) })
+  }
+  const masks = possibleMasks(compacted.map(({ match }) => match))
+  if (masks.length > MAX_COMBINATIONS) {
+    const detail = `${masks.length} combinations of layers are possible, more than ${MAX_COMBINATIONS}`
+    return invalid([{ pointer: '/layers', detail }])
+  }
+  const { compact, bytes, warnings } = checkedBase.value
+  const found = new Findings(warnings)
+  for (const mask of masks) {
+    if (mask === 0) continue
+    const chosen = compacted.filter((_layer, index) => (mask & (1 << index)) !== 0)
+    const checked = checkConfiguration(mergeLayers(compact, chosen).text)
+    const names = chosen.map(({ name }) => name).join('+')
+    if (checked.ok) found.warn(names, checked.value.warnings)
+    else if (checked.reason.kind === 'invalid') found.refuse(names, checked.reason.errors)
+  }
+  return found.errors.length > 0
+    ? invalid(found.errors)
+    : ok({ document: compact, bytes, layers: compacted, warnings: found.warnings })
+}
+
+/** Findings of combinations: each once, where the fewest layers show it. */
+class Findings {
+  readonly warnings: Finding[]
+  readonly errors: Finding[] = []
+  readonly #seen: Set<string>
+
+  constructor(warnings: readonly Finding[]) {
+    this.warnings = [...warnings]
+    this.#seen = new Set(warnings.map(textOf))
+  }
+
+  warn(names: string, findings: readonly Finding[]): void {
+    this.#add(this.warnings, names, findings)
+  }
+
+  refuse(names: string, findings: readonly Finding[]): void {
+    this.#add(this.errors, names, findings)
+  }
+
+  #add(list: Finding[], names: string, findings: readonly Finding[]): void {
+    for (const finding of findings) {
+      if (this.#seen.has(textOf(finding))) continue
+      this.#seen.add(textOf(finding))
+      list.push({ ...finding, pointer: `/layers/${names}${finding.pointer}` })
+    }
+  }
+}
+
+function textOf({ pointer, detail }: Finding): string {
+  return `${pointer} ${detail}`
+}
+
+function invalid(errors: Finding[]): Result<never, Rejection> {
+  return fail({ kind: 'invalid', errors })
+}
+
+function isObjectText(text: string): boolean {
+  try {
+    return isObject(JSON.parse(text))
+  } catch {
+    // No JSON, so no object either.
+    return false
+  }
+}
