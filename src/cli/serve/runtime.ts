@@ -39,6 +39,8 @@ const runtime = new Miniflare(
     port: 0,
     // The folder below which `wrangler dev` keeps its data.
     resourcePersistencePath: join(STATE, 'v3'),
+    // Without it the address of the cron trigger is one of the Worker's own, and nothing is swept.
+    unsafeTriggerHandlers: true,
     workers: [
       {
         name: config.name,
@@ -60,7 +62,10 @@ function tick(atMs: number): void {
   const url = `http://localhost/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=${atMs}`
   runtime
     .dispatchFetch(url)
-    .then((reply) => reply.text())
+    .then(async (reply) => {
+      const text = await reply.text()
+      if (text !== 'ok') throw new Error(`the runtime answered ${text.slice(0, 100)}`)
+    })
     .catch((error: unknown) => console.error(`cron: ${String(error)}`))
 }
 
