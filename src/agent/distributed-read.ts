@@ -10,13 +10,11 @@ import { shardOf } from '../snapshot/remaining.ts'
 import { authenticate, recognise, type AuthenticatedNode } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import type { AgentContext } from './context.ts'
+import { ALWAYS, discoveryMembers } from './discovery.ts'
 import { holdRead } from './hold.ts'
 import type { NodeIdentity } from './node-key.ts'
 import { answer, DONE, retry, type AgentOutcome } from './outcome.ts'
 import { makeQueryId } from './query-id.ts'
-
-/** Agents from 2.4 to 5.7 skip ids without a discovery entry, or run all: so every id has one, and one more (5.2). */
-const ALWAYS = 'SELECT 1'
 
 /** Queries for a node, as the reply's members. */
 interface Work {
@@ -122,10 +120,12 @@ async function offer(
   for (const [shards, group] of Map.groupBy(targeting, (query) => query.shards)) {
     const shard = answerShardStub(context.env, environmentId, shards, shardOf(ordinal, shards))
     const numbers = group.map(({ number }) => number)
-    for (const { number, sql } of await context.deadline.run(shard.read(ordinal, numbers))) {
+    for (const query of await context.deadline.run(shard.read(ordinal, numbers))) {
+      const { number } = query
       const id = await makeQueryId(context.keys, { environmentId, number, shards, ordinal })
-      work.queries[id] = sql
-      work.discovery[id] = ALWAYS
+      const members = discoveryMembers(id, query)
+      Object.assign(work.queries, members.queries)
+      Object.assign(work.discovery, members.discovery)
     }
   }
   return Object.keys(work.queries).length === 0 ? null : work
@@ -135,6 +135,7 @@ async function offer(
 function reply(work: Work | null, leaseS: number): AgentOutcome {
   const accelerate = leaseS === 0 ? {} : { accelerate: leaseS }
   if (work === null) return answer(JSON.stringify({ queries: {}, ...accelerate }))
+  // One more entry than there are queries, for agents from 2.4 to 5.7 (spec 5.2).
   const discovery = { ...work.discovery, _always: ALWAYS }
   return answer(JSON.stringify({ queries: work.queries, discovery, ...accelerate }))
 }

@@ -16,6 +16,7 @@ import type { AgentContext } from './context.ts'
 import { takeRoom } from './in-flight.ts'
 import type { NodeIdentity } from './node-key.ts'
 import { DONE, retry, type AgentOutcome } from './outcome.ts'
+import { readAnswerId } from './discovery.ts'
 import { readQueryId } from './query-id.ts'
 import { salvageNodeKey } from './salvage.ts'
 import { receiveLargeWrite } from './large-write.ts'
@@ -87,7 +88,8 @@ export async function storeAnswers(context: AgentContext, reader: WriteBodyReade
   if (!node.ok) return node.reason
   const { identity } = node.value
   const byShards = new Map<number, NewAnswer[]>()
-  for (const { id, ...rest } of await reader.answers()) {
+  for (const { id: answerId, ...rest } of await reader.answers()) {
+    const { id, notApplicable } = readAnswerId(answerId)
     const wire = await readQueryId(context.keys, id)
     // A newer Worker may have made it (gradual deploy): the answer must come again when this one knows.
     if (!wire.ok && wire.reason === 'unknown-format') return retry({ kind: 'unknown-key-format' })
@@ -100,7 +102,7 @@ export async function storeAnswers(context: AgentContext, reader: WriteBodyReade
       continue
     }
     const { number, shards } = wire.value
-    byShards.set(shards, [...(byShards.get(shards) ?? []), { number, ...rest }])
+    byShards.set(shards, [...(byShards.get(shards) ?? []), { number, ...rest, notApplicable }])
   }
   for (const [shards, answers] of byShards) await writeToShard(context, identity, shards, answers)
   context.presence.note(context, identity, 'write')

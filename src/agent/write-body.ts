@@ -22,7 +22,7 @@ const MAX_KEY_BYTES = 1_024
 const MAX_CARVE_ROWS = 16
 
 /** One answer as it came: the id is not verified yet. */
-export type WrittenAnswer = Omit<NewAnswer, 'number'> & { id: string }
+export type WrittenAnswer = Omit<NewAnswer, 'number' | 'notApplicable'> & { id: string }
 
 interface Rows {
   parts: Bytes[]

@@ -7,7 +7,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Standing } from '../fleet/straggler.ts'
-import { decideOffer, type OfferPolicy } from '../fleet/offer.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
@@ -19,15 +18,11 @@ import { AnswerLog, type AnswersToLog } from './answer-log.ts'
 import { linkCarves, noteCarves } from './carve-linker.ts'
 import * as limits from './constants.ts'
 import { feedStub } from './shard-name.ts'
+import { offerTo, type OfferedQuery } from './shard-offers.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
 import { settledOrdinals, standingsOf, type SettledKind } from './standing-store.ts'
 import { ShardWatches, type ShardReport } from './shard-watches.ts'
 
-const OFFER_POLICY: OfferPolicy = {
-  againAfterMs: limits.OFFER_AGAIN_AFTER_MS,
-  sameWithinMs: limits.SAME_OFFER_WITHIN_MS,
-  maxOffers: limits.MAX_OFFERS,
-}
 /** How soon what D1 or the environment did not take is tried again. */
 const TRY_AGAIN_AFTER_MS = 5_000
 /** How long the log queue may take. */
@@ -53,23 +48,10 @@ export class AnswerShard extends DurableObject<Env> {
    * ones are left out, unanswered ones are offered again after a while. Throws when a query is new here and the
    * environment's object does not answer.
    */
-  async read(ordinal: number, open: readonly number[]): Promise<{ number: number; sql: string }[]> {
+  async read(ordinal: number, open: readonly number[]): Promise<OfferedQuery[]> {
     await this.#learn(open)
-    const nowMs = Date.now()
-    const offered: { number: number; sql: string }[] = []
-    let sqlBytes = 0
-    for (const number of open) {
-      const query = this.#store.query(number)
-      if (query === null || query.expiresAtMs <= nowMs || this.#store.hasAnswer(number, ordinal)) continue
-      if (!NodeSet.fromBytes(query.targets).has(ordinal)) continue
-      const decision = decideOffer(this.#store.offer(number, ordinal), OFFER_POLICY, nowMs)
-      if (decision === 'wait' || decision === 'given-up') continue
-      sqlBytes += query.sql.length
-      if (offered.length > 0 && sqlBytes > limits.MAX_OFFERED_SQL_BYTES) break
-      if (decision !== 'same') this.#store.noteOffer(number, ordinal, nowMs)
-      this.#watches.changed(number)
-      offered.push({ number, sql: query.sql })
-    }
+    const offered = offerTo(ordinal, open, { queries: this.#store, arrivals: this.#arrivals }, Date.now())
+    for (const { number } of offered) this.#watches.changed(number)
     return offered
   }
 
@@ -85,20 +67,41 @@ export class AnswerShard extends DurableObject<Env> {
     for (const answer of answers) {
       const query = this.#store.query(answer.number)
       if (query === null) tally.unknown += 1
-      else if (this.#store.hasAnswer(answer.number, node.ordinal)) tally.duplicate += 1
+      else if (this.#isSettled(answer, node.ordinal)) tally.duplicate += 1
       else {
-        this.#store.putAnswer(answer, node, nowMs)
-        this.#store.markChanged(answer.number)
-        this.#watches.changed(answer.number)
-        if (query.kind === 'carve') noteCarves(this.#store, answer, node)
+        dueInMs = Math.min(dueInMs, this.#keep(query, answer, node, nowMs))
         tally.stored += 1
-        dueInMs = Math.min(dueInMs, this.#reportDueInMs(query, nowMs))
-        if (query.kind === 'query' && query.logResults !== 0 && this.#log.note(answer.number))
-          dueInMs = Math.min(dueInMs, limits.LOG_ANSWERS_WITHIN_MS)
       }
     }
     if (tally.stored > 0) await this.#wakeWithin(dueInMs)
     return tally
+  }
+
+  /** A node that once said "does not apply" may still answer; after an answer nothing counts any more. */
+  #isSettled({ number, notApplicable }: NewAnswer, ordinal: number): boolean {
+    if (this.#store.hasAnswer(number, ordinal)) return true
+    return notApplicable === true && this.#arrivals.isNotApplicable(number, ordinal)
+  }
+
+  /** Stores one answer; returns how soon somebody has to be told. */
+  #keep(
+    query: ShardQuery,
+    answer: NewAnswer,
+    node: { ordinal: number; nodeId: string },
+    nowMs: number,
+  ): number {
+    const { number } = query
+    if (answer.notApplicable === true) this.#arrivals.putNotApplicable(number, node.ordinal, nowMs)
+    else {
+      this.#arrivals.dropNotApplicable(number, node.ordinal)
+      this.#store.putAnswer(answer, node, nowMs)
+      if (query.kind === 'carve') noteCarves(this.#store, answer, node)
+    }
+    this.#store.markChanged(number)
+    this.#watches.changed(number)
+    const logged = query.kind === 'query' && query.logResults !== 0 && answer.notApplicable !== true
+    const logDueInMs = logged && this.#log.note(number) ? limits.LOG_ANSWERS_WITHIN_MS : Infinity
+    return Math.min(this.#reportDueInMs(query, nowMs), logDueInMs)
   }
 
   /** For each of these queries: what became of this shard's nodes. */
@@ -121,23 +124,7 @@ export class AnswerShard extends DurableObject<Env> {
     maxRows: number,
     maxBytes: number,
   ): { records: (AnswerRecord & { rows: Bytes | null })[]; complete: boolean } {
-    const records: (AnswerRecord & { rows: Bytes | null })[] = []
-    let rowCount = 0
-    let bytes = 0
-    let place = from
-    for (;;) {
-      const page = this.#store.records(number, place, place === from, 200)
-      for (const record of page) {
-        const rows = this.#store.rows(number, record.ordinal)
-        records.push({ ...record, rows })
-        rowCount += record.rowCount
-        bytes += rows?.length ?? 0
-        if (rowCount >= maxRows || bytes >= maxBytes) return { records, complete: false }
-      }
-      const last = page.at(-1)
-      if (last === undefined || page.length < 200) return { records, complete: true }
-      place = { receivedAtMs: last.receivedAtMs, ordinal: last.ordinal }
-    }
+    return this.#store.recordsWithRows(number, from, maxRows, maxBytes)
   }
 
   /** Reports to the query's Feed whatever changes until then; returns what there is now. */
@@ -245,13 +232,13 @@ export class AnswerShard extends DurableObject<Env> {
   #remaining(query: ShardQuery): NodeSet {
     const remaining = NodeSet.fromBytes(query.targets)
     for (const ordinal of this.#store.answeredOrdinals(query.number)) remaining.delete(ordinal)
+    for (const ordinal of this.#arrivals.notApplicableOrdinals(query.number)) remaining.delete(ordinal)
     return remaining
   }
 
   #reportDueInMs(query: ShardQuery, nowMs: number): number {
     const targets = NodeSet.fromBytes(query.targets).size
-    // Arrivals have no gaps, so that the last one is their number: this is asked with each write.
-    if (this.#arrivals.lastArrival(query.number) >= targets) return limits.REPORT_LAST_AFTER_MS
+    if (this.#arrivals.settledCount(query.number) >= targets) return limits.REPORT_LAST_AFTER_MS
     if (query.kind === 'carve') return limits.REPORT_LAST_AFTER_MS
     return Math.max(limits.REPORT_LAST_AFTER_MS, query.reportedAtMs + limits.REPORT_EVERY_MS - nowMs)
   }

@@ -16,6 +16,8 @@ export interface NewAnswer {
   rows: Bytes | null
   /** For a carve query: the carve GUIDs and paths that its rows name (spec 6.1). */
   carves: { carveId: string; path: string }[]
+  /** It only says that the discovery query said no. Absent from Workers of before there was discovery. */
+  notApplicable?: boolean
 }
 
 /** What became of a POST's answers. */

@@ -61,6 +61,12 @@ export class ArrivalStore {
     return this.#count(newest, number)
   }
 
+  /** How many nodes will not be asked again. Asked with each write: arrivals have no gaps, so the last is their number. */
+  settledCount(number: number): number {
+    const notApplicable = 'SELECT COUNT(*) AS count FROM not_applicable WHERE number = ?'
+    return this.lastArrival(number) + this.#count(notApplicable, number)
+  }
+
   /** Answers after an arrival, in order. */
   after(number: number, arrival: number, limit: number): Arrival[] {
     return this.#sql

@@ -178,6 +178,32 @@ export class ShardStore {
       .map((row) => ({ ...row, truncated: row.truncated === 1 }))
   }
 
+  /** See AnswerShard. */
+  recordsWithRows(
+    number: number,
+    from: AnswerPosition | null,
+    maxRows: number,
+    maxBytes: number,
+  ): { records: (AnswerRecord & { rows: Bytes | null })[]; complete: boolean } {
+    const records: (AnswerRecord & { rows: Bytes | null })[] = []
+    let rowCount = 0
+    let bytes = 0
+    let place = from
+    for (;;) {
+      const page = this.records(number, place, place === from, 200)
+      for (const record of page) {
+        const rows = this.rows(number, record.ordinal)
+        records.push({ ...record, rows })
+        rowCount += record.rowCount
+        bytes += rows?.length ?? 0
+        if (rowCount >= maxRows || bytes >= maxBytes) return { records, complete: false }
+      }
+      const last = page.at(-1)
+      if (last === undefined || page.length < 200) return { records, complete: true }
+      place = { receivedAtMs: last.receivedAtMs, ordinal: last.ordinal }
+    }
+  }
+
   /** The compressed rows of an answer; null where it has none. */
   rows(number: number, ordinal: number): Bytes | null {
     const [first] = this.#sql

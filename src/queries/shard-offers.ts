@@ -1,0 +1,73 @@
+/** Which of the open queries a shard hands a node now: unanswered, due, and such that one bad one harms no other. */
+
+import { NodeSet } from '../fleet/node-set.ts'
+import { decideOffer, type OfferPolicy } from '../fleet/offer.ts'
+import type { ArrivalStore } from './arrival-store.ts'
+import * as limits from './constants.ts'
+import type { ShardStore } from './shard-store.ts'
+
+const OFFER_POLICY: OfferPolicy = {
+  againAfterMs: limits.OFFER_AGAIN_AFTER_MS,
+  sameWithinMs: limits.SAME_OFFER_WITHIN_MS,
+  maxOffers: limits.MAX_OFFERS,
+}
+
+/** A query as a node is handed it. */
+export interface OfferedQuery {
+  number: number
+  sql: string
+  /** Runs only where this gives a row; null: everywhere. */
+  discovery: string | null
+}
+
+interface Candidate extends OfferedQuery {
+  isNew: boolean
+  counts: boolean
+}
+
+/** Decides, and notes each offer as a try. */
+export function offerTo(
+  ordinal: number,
+  open: readonly number[],
+  stores: { queries: ShardStore; arrivals: ArrivalStore },
+  nowMs: number,
+): OfferedQuery[] {
+  const chosen: Candidate[] = []
+  let sqlBytes = 0
+  for (const candidate of harmless(candidatesFor(ordinal, open, stores, nowMs))) {
+    sqlBytes += candidate.sql.length + (candidate.discovery?.length ?? 0)
+    if (chosen.length > 0 && sqlBytes > limits.MAX_OFFERED_SQL_BYTES) break
+    if (candidate.counts) stores.queries.noteOffer(candidate.number, ordinal, nowMs)
+    chosen.push(candidate)
+  }
+  return chosen.map(({ number, sql, discovery }) => ({ number, sql, discovery }))
+}
+
+function candidatesFor(
+  ordinal: number,
+  open: readonly number[],
+  { queries, arrivals }: { queries: ShardStore; arrivals: ArrivalStore },
+  nowMs: number,
+): Candidate[] {
+  return open.flatMap((number) => {
+    const query = queries.query(number)
+    if (query === null || query.expiresAtMs <= nowMs || queries.hasAnswer(number, ordinal)) return []
+    if (arrivals.isNotApplicable(number, ordinal)) return []
+    if (!NodeSet.fromBytes(query.targets).has(ordinal)) return []
+    const before = queries.offer(number, ordinal)
+    const decision = decideOffer(before, OFFER_POLICY, nowMs)
+    if (decision === 'wait' || decision === 'given-up') return []
+    const isNew = before === null || (before.tries === 1 && decision === 'same')
+    const { sql, discovery = null } = query
+    return [{ number, sql, discovery, isNew, counts: decision !== 'same' }]
+  })
+}
+
+/**
+ * A discovery query with an error, or with a table that this platform has not, makes the agent drop the whole reply
+ * (spec 5.2). One that was offered before and brought nothing may be such: it is handed out alone, after the others.
+ */
+function harmless(candidates: readonly Candidate[]): readonly Candidate[] {
+  const others = candidates.filter(({ discovery, isNew }) => discovery === null || isNew)
+  return others.length > 0 ? others : candidates.slice(0, 1)
+}
