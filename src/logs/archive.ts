@@ -16,6 +16,8 @@ import * as erasures from './index/erasures.ts'
 import * as inspection from './index/inspection.ts'
 import * as objects from './index/objects.ts'
 import { ARCHIVE_SCHEMA } from './index/schema.ts'
+import * as tallies from './index/tallies.ts'
+import * as talliesRead from './index/tallies-read.ts'
 import type { LineType } from './line.ts'
 import { RETENTION_CLASSES } from './retention.ts'
 
@@ -113,7 +115,9 @@ export class Archive extends DurableObject<Env> {
       const work: Work = { token, garbage: [], erasure: null, sources: [], erased: [], inspection: null }
       work.garbage = compaction.dueGarbage(this.#sql, nowMs)
       if (work.garbage.length > 0) return work
-      work.erasure = erasures.nextErasure(this.#sql, nowMs, () => undefined)
+      work.erasure = erasures.nextErasure(this.#sql, nowMs, (erased) =>
+        tallies.forgetTallies(this.#sql, erased),
+      )
       if (work.erasure !== null) return work
       work.sources = compaction.nextSources(this.#sql, nowMs)
       if (work.sources.length > 0) {
@@ -144,11 +148,17 @@ export class Archive extends DurableObject<Env> {
     return copies.findShared(this.#sql, prefixes, query)
   }
 
-  /** Puts what a step made in the place of its sources, in one transaction. False where the step came too late. */
-  swap(token: string, swap: compaction.Swap): boolean {
-    return this.ctx.storage.transactionSync(
-      () => compaction.holdsLease(this.#sql, token) && compaction.swapObjects(this.#sql, swap, Date.now()),
-    )
+  /**
+   * Puts what a step made in the place of its sources, with what was counted on the way, in one transaction. False where
+   * the step came too late.
+   */
+  swap(token: string, swap: compaction.Swap, counted: tallies.Tallies | null): boolean {
+    return this.ctx.storage.transactionSync(() => {
+      if (!compaction.holdsLease(this.#sql, token)) return false
+      if (!compaction.swapObjects(this.#sql, swap, Date.now())) return false
+      if (counted !== null) tallies.addTallies(this.#sql, counted)
+      return true
+    })
   }
 
   /** Objects that somebody did not find or could not read. False where the index does not know them any more. */
@@ -186,6 +196,40 @@ export class Archive extends DurableObject<Env> {
       if (!compaction.holdsLease(this.#sql, token)) return
       erasures.noteErased(this.#sql, id, erased, through, Date.now())
     })
+  }
+
+  /** Volumes of a day and type, by name over all nodes. */
+  volumeSums(fromDay: string, throughDay: string): talliesRead.VolumePart[] {
+    return talliesRead.volumeSums(this.#sql, fromDay, throughDay)
+  }
+
+  /** Volumes by node and name: some parts of a day, so that no answer gets too long. */
+  volumeParts(day: string, fromPart: number, limit: number): talliesRead.VolumePart[] {
+    return talliesRead.volumeParts(this.#sql, day, fromPart, limit)
+  }
+
+  /** Everything received before this time is in the volumes; null: everything. */
+  countedThrough(): number | null {
+    return talliesRead.countedThrough(this.#sql)
+  }
+
+  findings(query: talliesRead.FindingsQuery): talliesRead.FindingRow[] {
+    return talliesRead.findFindings(this.#sql, query)
+  }
+
+  /** How far each query is on a node. */
+  progressOf(nodeId: string): talliesRead.NamedProgress[] {
+    return talliesRead.progressOf(this.#sql, nodeId)
+  }
+
+  /** Where the newest snapshots of a query are: nodes in order, after one. */
+  latestPlaces(name: string, afterNode: string, limit: number): talliesRead.NodePlace[] {
+    return talliesRead.latestPlaces(this.#sql, name, afterNode, limit)
+  }
+
+  /** The objects and ranges that hold a query's snapshots of nodes at times. */
+  findAt(name: string, places: readonly talliesRead.NodePlace[]): IndexedRow[] {
+    return talliesRead.findAt(this.#sql, name, places)
   }
 
   /** Begins an inspection now, unless one is under way. */

@@ -6,11 +6,10 @@
 import { concatBytes, strictTextOf, utf8, type Bytes } from '../lib/bytes.ts'
 import type { NodeFacts } from '../db/node-facts.ts'
 import type { ArchivedLine } from './line.ts'
-import type { PageLine } from './log-page.ts'
 
 /** The body of a page; `rest` is what it has beside its items. */
 export function logPageBody(
-  lines: readonly PageLine[],
+  lines: readonly ArchivedLine[],
   facts: ReadonlyMap<string, NodeFacts>,
   rest: Readonly<Record<string, unknown>>,
 ): Bytes {
@@ -43,7 +42,7 @@ function base64Of(bytes: Bytes): string {
 }
 
 /** The nodes whose lines were archived without a host name, because D1 was away then. */
-export function nodesWithoutHostname(lines: readonly PageLine[]): string[] {
+export function nodesWithoutHostname(lines: readonly ArchivedLine[]): string[] {
   return lines.flatMap(({ header: { hostname, nodeId } }) =>
     hostname === null && nodeId !== null ? [nodeId] : [],
   )

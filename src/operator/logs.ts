@@ -41,7 +41,8 @@ const nodeLogQuery = z.object(searchParameters).check(bothOrNeither)
 
 type LogQuery = z.infer<typeof logQuery>
 
-const logSchema = z
+/** A line, in every reply that has some. */
+export const logSchema = z
   .object({
     eventId: z.string(),
     nodeId: z.string().nullable().openapi({ description: 'Null for type `audit`' }),

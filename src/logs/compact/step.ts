@@ -5,6 +5,7 @@
  * of nodes, so a node's lines lie in one run of blocks of each.
  */
 
+import { latestSnapshotPatterns } from '../../db/latest-snapshots.ts'
 import { utf8, hexOf, sha256 } from '../../lib/bytes.ts'
 import { Deadline } from '../../lib/deadline.ts'
 import { archiveKey, OBJECT_HTTP_METADATA, type IndexedRow } from '../archive-object.ts'
@@ -13,11 +14,15 @@ import { prefixesOf } from '../id-prefixes.ts'
 import type { ErasedLines } from '../index/erased.ts'
 import type { ErasureWork } from '../index/erasures.ts'
 import type { InspectionWork } from '../index/inspection.ts'
+import type { Tallies } from '../index/tallies.ts'
+import type { LineType } from '../line.ts'
+import { nameMatcher, type NameMatcher } from '../name-glob.ts'
 import { ObjectDamaged, ObjectGone, readObject } from '../object-reader.ts'
 import { eraseFromObjects, eraseSetAside } from './erase.ts'
 import { inspectPiece } from './inspect.ts'
 import { compactLinesOf, isNewer, LineSet } from './lines.ts'
 import { outputOf } from './output.ts'
+import { tallyOf } from './tally.ts'
 
 /** A step is over before its lease ends (index/compaction). */
 const STEP_WITHIN_MS = 4 * 60_000
@@ -95,14 +100,25 @@ class Step {
     const sequences = sources.map(({ sequence }) => sequence)
     await this.#leaveOutDoubles(lines, sources, sequences)
     const outputs = []
+    let tallies: Tallies | null = null
     if (lines.size > 0) {
       const key = await outputKey(this.#environmentId, first, sources)
-      const { row, file } = await outputOf(key, first, lines.sorted())
+      const sorted = lines.sorted()
+      tallies = tallyOf(first.type, first.hour, sorted, await this.#latestWanted(first.type))
+      const { row, file } = await outputOf(key, first, sorted)
       if (!(await this.#deadline.run(this.#archive().reserve(this.#token, key)))) return
       await this.#deadline.run(this.#env.ARCHIVE.put(key, file, { httpMetadata: OBJECT_HTTP_METADATA }))
       outputs.push(row)
     }
-    await this.#deadline.run(this.#archive().swap(this.#token, { sources: sequences, outputs }))
+    await this.#deadline.run(this.#archive().swap(this.#token, { sources: sequences, outputs }, tallies))
+  }
+
+  /** Of which queries the newest snapshots are kept. */
+  async #latestWanted(type: LineType): Promise<NameMatcher> {
+    if (type !== 'snapshot') return () => false
+    const patterns = await this.#deadline.run(latestSnapshotPatterns(this.#env.DB, this.#environmentId))
+    const matchers = patterns.map((pattern) => nameMatcher(pattern))
+    return (name) => matchers.some((matches) => matches(name))
   }
 
   /** Reads objects into the set; gives back those that could be read. */
