@@ -6,6 +6,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { controlDb } from '../db/control.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { addArchiveHealthRoutes } from './archive-health.ts'
 import { addArchiveObjectRoutes } from './archive-objects.ts'
 import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
@@ -17,9 +18,12 @@ import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
 import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
 import { addEnvironmentRoutes } from './environments.ts'
+import { addErasureRoutes } from './erasures.ts'
 import { replyToFailure } from './failure.ts'
 import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
 import { addNodeRoutes } from './nodes.ts'
+import { addLatestSnapshotRoutes } from './latest-snapshots.ts'
+import { addLogVolumeRoutes } from './log-volume.ts'
 import { addLogRoutes } from './logs.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addNodeSetRoutes } from './node-sets.ts'
@@ -58,6 +62,10 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addQueryStragglerRoutes,
   addCarveRoutes,
   addLogRoutes,
+  addLogVolumeRoutes,
+  addLatestSnapshotRoutes,
+  addErasureRoutes,
+  addArchiveHealthRoutes,
   addTailRoutes,
   addArchiveObjectRoutes,
   addRetentionRoutes,
