@@ -24,6 +24,11 @@ export function streamedKey(origin: LogOrigin | null): string {
   return `${folder}${crypto.randomUUID()}`
 }
 
+/** Where a body lies that comes back from quarantine: doing it twice is one. */
+export function replayKey(environmentId: string, quarantineId: string): string {
+  return `${INBOX_PREFIX}${environmentId}/replay-${quarantineId}`
+}
+
 /** What the object says about its body. Whether it is gzip, its first two bytes tell. */
 export function metadataOf(origin: LogOrigin, userAgent: string | null): Record<string, string> {
   return {

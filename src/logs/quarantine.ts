@@ -36,6 +36,8 @@ export type QuarantineContent = { bytes: Bytes } | { stream: ReadableStream<Uint
 export interface QuarantineItem {
   id: string
   reason: string
+  /** Empty in items of before it was kept. */
+  route: string
   nodeId: string
   bytes: number
   receivedAt: string
@@ -45,6 +47,9 @@ export interface QuarantineItem {
 const LAST_MS = 9_999_999_999_999
 /** R2 lists at most this many objects at once (R2 Workers API, list). */
 const MAX_LISTED = 1_000
+/** Of a purge: 10,000 items in some seconds. What is beyond is for the next one. */
+const MAX_PURGE_CALLS = 10
+const ID = /^\d{13}-[0-9a-f]{32}$/
 
 /**
  * Puts content aside; resolves when it is durable, throws when R2 fails. The same put twice is one object. Returns its
@@ -53,7 +58,7 @@ const MAX_LISTED = 1_000
 export async function putQuarantine(env: Env, content: QuarantineFacts & QuarantineContent): Promise<string> {
   const { environmentId, nodeId, reason, route, receivedAtMs } = content
   const length = 'bytes' in content ? content.bytes.length : content.length
-  const id = `${String(LAST_MS - receivedAtMs).padStart(13, '0')}-${await nameOf(content)}`
+  const id = `${invertedTime(receivedAtMs)}-${await nameOf(content)}`
   const receivedAt = new Date(receivedAtMs).toISOString()
   const customMetadata = { reason, nodeId, route, receivedAt, bytes: String(length) }
   const key = quarantinePrefix(environmentId) + id
@@ -84,14 +89,66 @@ export async function listQuarantine(
     include: ['customMetadata'],
     ...(cursor === null ? {} : { startAfter: prefix + cursor }),
   })
-  const items = listed.objects.map(({ key, size, customMetadata }) => ({
-    id: key.slice(prefix.length),
-    reason: customMetadata?.['reason'] ?? 'unknown',
-    nodeId: customMetadata?.['nodeId'] ?? '',
-    bytes: size,
-    receivedAt: customMetadata?.['receivedAt'] ?? '',
-  }))
+  const items = listed.objects.map((object) => itemOf(environmentId, object))
   return { items, nextCursor: listed.truncated ? (items.at(-1)?.id ?? null) : null }
+}
+
+/** One item with its content; null where there is none. */
+export async function findQuarantined(
+  env: Env,
+  environmentId: string,
+  id: string,
+): Promise<{ item: QuarantineItem; content: ReadableStream } | null> {
+  if (!ID.test(id)) return null
+  const object = await env.ARCHIVE.get(quarantinePrefix(environmentId) + id)
+  return object === null ? null : { item: itemOf(environmentId, object), content: object.body }
+}
+
+/** Deletes one item. Whether there was one, only a look before can tell. */
+export async function purgeQuarantined(env: Env, environmentId: string, id: string): Promise<void> {
+  await env.ARCHIVE.delete(quarantinePrefix(environmentId) + id)
+}
+
+/**
+ * Deletes what was received before a time, a bounded number. Ids sort by time, newest first, so that these are the last
+ * of the list.
+ */
+export async function purgeQuarantineBefore(
+  env: Env,
+  environmentId: string,
+  beforeMs: number,
+): Promise<{ purged: number; complete: boolean }> {
+  const prefix = quarantinePrefix(environmentId)
+  let purged = 0
+  for (let i = 0; i < MAX_PURGE_CALLS; i += 1) {
+    const listed = await env.ARCHIVE.list({
+      prefix,
+      limit: MAX_LISTED,
+      // Everything of this very millisecond comes after `<time>-` and before `<time>.`.
+      startAfter: `${prefix}${invertedTime(beforeMs)}.`,
+    })
+    const keys = listed.objects.map(({ key }) => key)
+    if (keys.length > 0) await env.ARCHIVE.delete(keys)
+    purged += keys.length
+    if (!listed.truncated) return { purged, complete: true }
+  }
+  return { purged, complete: false }
+}
+
+function itemOf(environmentId: string, { key, size, customMetadata = {} }: R2Object): QuarantineItem {
+  const { reason = 'unknown', route = '', nodeId = '', receivedAt = '' } = customMetadata
+  return {
+    id: key.slice(quarantinePrefix(environmentId).length),
+    reason,
+    route,
+    nodeId,
+    bytes: size,
+    receivedAt,
+  }
+}
+
+function invertedTime(timeMs: number): string {
+  return String(LAST_MS - timeMs).padStart(13, '0')
 }
 
 /** Where an environment's are. */

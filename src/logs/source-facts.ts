@@ -37,7 +37,8 @@ export type Sender = Pick<LineSource, 'environmentId' | 'nodeId' | 'platform' | 
 /** What the lines of one sender have in common. */
 export function sourceOf(sender: Sender, facts: SourceFacts): LineSource {
   const { environmentId, nodeId, receivedAtMs } = sender
-  const platform = sender.platform ?? facts.platform
+  // Empty where a body came back from quarantine: the node key is not there any more.
+  const platform = sender.platform === '' ? facts.platform : (sender.platform ?? facts.platform)
   const { hostname, tags, configurationVersion, retention } = facts
   return { environmentId, nodeId, platform, receivedAtMs, hostname, tags, configurationVersion, retention }
 }

@@ -21,6 +21,7 @@ import { addEnvironmentRoutes } from './environments.ts'
 import { addErasureRoutes } from './erasures.ts'
 import { replyToFailure } from './failure.ts'
 import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
+import { addInboxRoutes } from './inbox.ts'
 import { addNodeRoutes } from './nodes.ts'
 import { addLatestSnapshotRoutes } from './latest-snapshots.ts'
 import { addLogVolumeRoutes } from './log-volume.ts'
@@ -70,6 +71,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addArchiveObjectRoutes,
   addRetentionRoutes,
   addQuarantineRoutes,
+  addInboxRoutes,
   addOperatorTokenRoutes,
   addAuditRoutes,
   addOpenApiRoute,

@@ -219,6 +219,7 @@ describe('quarantine', () => {
     expect(items[0]).toEqual({
       id: expect.stringMatching(/^\d{13}-[0-9a-f]{32}$/) as string,
       reason: 'malformed',
+      route: 'log',
       nodeId: NODES[0],
       bytes: 3,
       receivedAt: new Date(START_MS + 3).toISOString(),
