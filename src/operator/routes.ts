@@ -26,6 +26,7 @@ import { addNodeRoutes } from './nodes.ts'
 import { addLatestSnapshotRoutes } from './latest-snapshots.ts'
 import { addLogVolumeRoutes } from './log-volume.ts'
 import { addLogRoutes } from './logs.ts'
+import { addNodeConfigurationRoutes } from './node-configuration.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addNodeSetRoutes } from './node-sets.ts'
 import { addTagRoutes } from './tags.ts'
@@ -50,6 +51,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
   addEnrollSecretRoutes,
   addNodeRoutes,
+  addNodeConfigurationRoutes,
   addNodeQueryRoutes,
   addTagRoutes,
   addNodeSetRoutes,

@@ -65,6 +65,20 @@ describe('layers', () => {
     await served('mac-1', BASE)
   })
 
+  it('are shown for a node: what it gets, and which layer decided what', async () => {
+    const { items } = (await server.operator('GET', '/environments/default/nodes?q=web-1')).json<{
+      items: { id: string }[]
+    }>()
+    const path = `/environments/default/nodes/${items[0]?.id}/configuration`
+    expect((await server.operator('GET', path)).json()).toEqual({
+      version: 4,
+      layers: ['linux', 'canary'],
+      origins: [{ pointer: '/schedule/uptime', layer: 'canary' }],
+      document: { options: { distributed_interval: 10 }, schedule: {} },
+    })
+    expect(problemOf(await server.operator('GET', path.replace('default', 'other'))).status).toBe(404)
+  })
+
   it('reach a node that enrolls later, by its platform', async () => {
     keys['web-3'] = await enrollHost(server, 'web-3')
     await served('web-3', linux)

@@ -1,0 +1,60 @@
+/** /environments/{env}/nodes/{id}/configuration: the document that a node gets, and which layer decided what. */
+
+import { createRoute, z } from '@hono/zod-openapi'
+import { mergeLayers } from '../config/merge.ts'
+import { latestConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
+import { findNodeSetByName } from '../db/node-sets.ts'
+import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
+import type { OperatorContext, OperatorRoutes } from './context.ts'
+import { inEnvironmentWithId, replies } from './describe.ts'
+import { notFound } from './problem.ts'
+
+const nodeConfigurationSchema = z
+  .object({
+    version: z.int(),
+    layers: z.array(z.string()).openapi({ description: 'Those that apply, in their order' }),
+    origins: z
+      .array(z.object({ pointer: z.string(), layer: z.string() }))
+      .openapi({ description: 'The places that a layer decided; everything else is the base' }),
+    document: z.record(z.string(), z.unknown()),
+  })
+  .openapi('NodeConfiguration')
+
+export function addNodeConfigurationRoutes(routes: OperatorRoutes): void {
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path: '/environments/{env}/nodes/{id}/configuration',
+      request: { params: inEnvironmentWithId },
+      responses: replies(200, 'What the node is served', nodeConfigurationSchema),
+    }),
+    async (c) => {
+      const node = await findNode(c.var.db, c.var.environment.id, c.req.valid('param').id)
+      return node === null ? notFound('node') : configurationOf(c, node)
+    },
+  )
+}
+
+async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Response> {
+  const { version, document } = await latestConfiguration(c.var.db, node.environmentId)
+  const all = await layersOfVersion(c.var.db, node.environmentId, version)
+  const tags = (await tagsOf(c.var.db, node.environmentId, [node.id])).get(node.id) ?? []
+  const layers: ConfigurationLayer[] = []
+  for (const layer of all) if (await appliesTo(c, layer, node, tags)) layers.push(layer)
+  const { text, origins } = mergeLayers(document, layers)
+  const head = JSON.stringify({ version, layers: layers.map(({ name }) => name), origins }).slice(0, -1)
+  // The document's own text, so that numbers are shown as they are served.
+  return c.body(`${head},"document":${text}}`, 200, { 'content-type': 'application/json' })
+}
+
+async function appliesTo(
+  c: OperatorContext,
+  { match }: ConfigurationLayer,
+  node: NodeRow,
+  tags: readonly string[],
+): Promise<boolean> {
+  if ('platform' in match) return match.platform === node.platformFamily
+  if ('tag' in match) return tags.includes(match.tag)
+  const set = await findNodeSetByName(c.var.db, node.environmentId, match.nodeSet)
+  return set?.has(node.ordinal) ?? false
+}
