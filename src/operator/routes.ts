@@ -22,11 +22,11 @@ import { addErasureRoutes } from './erasures.ts'
 import { replyToFailure } from './failure.ts'
 import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
 import { addInboxRoutes } from './inbox.ts'
+import { addNodeConfigurationRoutes } from './node-configuration.ts'
 import { addNodeRoutes } from './nodes.ts'
 import { addLatestSnapshotRoutes } from './latest-snapshots.ts'
 import { addLogVolumeRoutes } from './log-volume.ts'
 import { addLogRoutes } from './logs.ts'
-import { addNodeConfigurationRoutes } from './node-configuration.ts'
 import { addOpenApiRoute } from './openapi.ts'
 import { addNodeSetRoutes } from './node-sets.ts'
 import { addTagRoutes } from './tags.ts'
@@ -56,8 +56,8 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addTagRoutes,
   addNodeSetRoutes,
   addConfigurationRoutes,
-  addConfigurationVersionRoutes,
   addConfigurationLayerRoutes,
+  addConfigurationVersionRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,
@@ -65,11 +65,11 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addQueryStragglerRoutes,
   addCarveRoutes,
   addLogRoutes,
+  addTailRoutes,
   addLogVolumeRoutes,
   addLatestSnapshotRoutes,
   addErasureRoutes,
   addArchiveHealthRoutes,
-  addTailRoutes,
   addArchiveObjectRoutes,
   addRetentionRoutes,
   addQuarantineRoutes,

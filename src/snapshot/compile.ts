@@ -1,9 +1,13 @@
 /** Turns what D1 holds of an environment into parts and the base of a head. Pure but for hashing. */
 
+import { mergeLayers } from '../config/merge.ts'
 import { nameTableBytes } from '../config/name-table.ts'
+import { masksInUse, type LayerSelector } from '../fleet/layers.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
 import type { EnvironmentRows } from '../db/snapshot-rows.ts'
+import { isPlatformFamily, type PlatformFamily } from '../fleet/platform.ts'
+import type { HeadLayers } from './head.ts'
 import { readRetention, type Retention } from '../logs/retention.ts'
 
 /** A query as the environment's object keeps it: answer shards ask for it by number. */
@@ -29,6 +33,7 @@ export interface CompiledEnvironment {
   minimumIssuedAtS: number
   configurationVersion: number
   configurationParts: string[]
+  layers: HeadLayers | undefined
   namesPart: string
   retention: Retention
   revokedPart: string | null
@@ -59,7 +64,9 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
   // The operator's document is served as it was written; a document for each splay bucket joins it here once
   // intervals are managed by the server.
   const configurationParts = [await keep(utf8(rows.configuration.document))]
-  const namesPart = await keep(nameTableBytes([rows.configuration.document]))
+  const layered = layerDocuments(rows)
+  const layers = await layersOf(rows, layered, keep)
+  const namesPart = await keep(nameTableBytes([rows.configuration.document, ...layered.values()]))
   const revoked = NodeSet.of(rows.revokedOrdinals)
   const revokedPart = rows.revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
   const queries = rows.queries.map(({ chunks, ...query }) => ({
@@ -73,6 +80,7 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     minimumIssuedAtS: rows.environment.minimumIssuedAtS,
     configurationVersion: rows.configuration.version,
     configurationParts,
+    layers,
     namesPart,
     retention: readRetention(rows.environment.retention),
     revokedPart,
@@ -82,4 +90,39 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     queries,
     parts,
   }
+}
+
+/** The document of each combination of layers that some node has or may get, by its mask. */
+function layerDocuments({ configuration, layers }: EnvironmentRows): Map<number, string> {
+  if (layers.length === 0) return new Map()
+  const masks = masksInUse(
+    layers.map(({ platform, members }) => (isFamily(platform) ? { platform } : { members })),
+  )
+  return new Map(
+    masks.map((mask) => [
+      mask,
+      mergeLayers(
+        configuration.document,
+        layers.filter((_layer, index) => (mask & (1 << index)) !== 0),
+      ).text,
+    ]),
+  )
+}
+
+async function layersOf(
+  { layers }: EnvironmentRows,
+  documents: ReadonlyMap<number, string>,
+  keep: (bytes: Bytes) => Promise<string>,
+): Promise<HeadLayers | undefined> {
+  if (layers.length === 0) return undefined
+  const selectors: LayerSelector[] = []
+  for (const { platform, members } of layers)
+    selectors.push(isFamily(platform) ? { platform } : { part: await keep(members.toBytes()) })
+  const parts: Record<string, string> = {}
+  for (const [mask, document] of documents) parts[mask] = await keep(utf8(document))
+  return { selectors, documents: parts }
+}
+
+function isFamily(platform: string | null): platform is PlatformFamily {
+  return platform !== null && isPlatformFamily(platform)
 }
