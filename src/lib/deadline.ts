@@ -20,18 +20,20 @@ const FIRST_LOOK_AFTER_MS = 1_000
  * runs under it, because a hung promise cannot be caught in any other way.
  */
 export class Deadline {
+  readonly #timeoutMs: number
   readonly #endsAtMs: number
   readonly #waits = new Set<Wait>()
   #timer: ReturnType<typeof setTimeout> | undefined
   #timerAtMs = 0
 
   constructor(timeoutMs: number, nowMs: number = Date.now()) {
+    this.#timeoutMs = timeoutMs
     this.#endsAtMs = nowMs + timeoutMs
   }
 
-  /** Milliseconds left, never negative. */
+  /** Milliseconds left, never negative; never more than there were, though the clock may have gone back. */
   remainingMs(nowMs: number = Date.now()): number {
-    return Math.max(0, this.#endsAtMs - nowMs)
+    return Math.max(0, Math.min(this.#timeoutMs, this.#endsAtMs - nowMs))
   }
 
   /**
@@ -81,7 +83,8 @@ export class Deadline {
 
   #look(): void {
     this.#timer = undefined
-    const nowMs = Date.now()
+    // At least the timer's time has come, whatever a clock says that went back meanwhile.
+    const nowMs = Math.max(Date.now(), this.#timerAtMs)
     let nextAtMs = Number.POSITIVE_INFINITY
     for (const wait of this.#waits) {
       if (wait.endsAtMs <= nowMs) {

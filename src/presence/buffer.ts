@@ -4,6 +4,7 @@
  */
 
 import type { NodeIdentity } from '../agent/node-key.ts'
+import { msSince } from '../lib/time.ts'
 import {
   ORDINALS_PER_OBJECT,
   PRESENCE_KINDS,
@@ -72,8 +73,8 @@ export class PresenceBuffer {
   }
 
   #scheduleFlush(request: PresenceRequest, node: NodePlace, pending: Pending, nowMs: number): void {
-    const dueInMs = pending.lastFlushMs + FLUSH_EVERY_MS - nowMs
-    if (dueInMs > 0 && nowMs - pending.waiterSinceMs <= WAITER_LOST_AFTER_MS) return
+    const dueInMs = FLUSH_EVERY_MS - msSince(pending.lastFlushMs, nowMs)
+    if (dueInMs > 0 && msSince(pending.waiterSinceMs, nowMs) <= WAITER_LOST_AFTER_MS) return
     const stub = () => presenceStub(request.env, node.environmentId, node.ordinal)
     if (dueInMs <= 0) {
       request.waitUntil(this.#flush(stub, pending))

@@ -13,16 +13,24 @@ export function emptyChunk(): Bytes {
   return new Uint8Array(CHUNK_BYTES)
 }
 
-/** Writes a sighting into its chunk; an older one never replaces a newer one. */
-export function noteSighting(chunk: Bytes, sighting: Sighting): void {
+/** What isolates' clocks may be ahead of the object's. */
+const MAX_AHEAD_S = 60
+
+/**
+ * Writes a sighting into its chunk; an older one never replaces a newer one. What is still to come was noted by a clock
+ * that is or was wrong, and the node would seem to be online until then: it becomes now, and is replaced by any other.
+ */
+export function noteSighting(chunk: Bytes, sighting: Sighting, nowS: number): void {
   const column = PRESENCE_KINDS.indexOf(sighting.kind)
   // A kind that only a newer Worker knows (gradual deploy) has no column here: its place would be a neighbour's.
   if (column === -1) return
   const view = new DataView(chunk.buffer, chunk.byteOffset)
   const base = (sighting.ordinal % ORDINALS_PER_CHUNK) * COLUMNS * 4
   const at = base + column * 4
-  if (sighting.atS < view.getUint32(at)) return
-  view.setUint32(at, sighting.atS)
+  const notedS = view.getUint32(at)
+  const atS = sighting.atS > nowS + MAX_AHEAD_S ? nowS : sighting.atS
+  if (atS < notedS && notedS <= nowS + MAX_AHEAD_S) return
+  view.setUint32(at, atS)
   if (sighting.kind === 'config')
     view.setUint32(base + CONFIGURATION_COLUMN * 4, sighting.configurationVersion)
 }

@@ -7,6 +7,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
+import { msSince } from '../lib/time.ts'
 import { emptyChunk, noteSighting, ORDINALS_PER_CHUNK, placesSeenSince, readLastSeen } from './chunk.ts'
 import type { LastSeen, Sighting } from './kinds.ts'
 
@@ -34,17 +35,17 @@ export class Presence extends DurableObject<Env> {
   /** Takes one isolate's sightings and counters. */
   flush(sightings: readonly Sighting[], counters: Readonly<Record<string, number>>): void {
     const nowMs = Date.now()
-    const quiet = nowMs - this.#lastFlushMs > QUIET_MS
+    const quiet = msSince(this.#lastFlushMs, nowMs) > QUIET_MS
     this.#lastFlushMs = nowMs
     const touched = new Set<number>()
     for (const sighting of sightings) {
       const chunk = Math.floor(sighting.ordinal / ORDINALS_PER_CHUNK)
-      noteSighting(this.#chunk(chunk).bytes, sighting)
+      noteSighting(this.#chunk(chunk).bytes, sighting, Math.floor(nowMs / 1_000))
       touched.add(chunk)
     }
     for (const chunk of touched) {
       const held = this.#chunk(chunk)
-      if (quiet || nowMs - held.writtenAtMs > WRITE_EVERY_MS) {
+      if (quiet || msSince(held.writtenAtMs, nowMs) > WRITE_EVERY_MS) {
         this.ctx.storage.sql.exec(
           'INSERT OR REPLACE INTO chunks (chunk, bytes) VALUES (?, ?)',
           chunk,
@@ -56,7 +57,7 @@ export class Presence extends DurableObject<Env> {
     for (const [name, count] of Object.entries(counters)) {
       this.#counted.set(name, (this.#counted.get(name) ?? 0) + count)
     }
-    if (quiet || nowMs - this.#countersWrittenAtMs > WRITE_EVERY_MS) this.#writeCounters(nowMs)
+    if (quiet || msSince(this.#countersWrittenAtMs, nowMs) > WRITE_EVERY_MS) this.#writeCounters(nowMs)
   }
 
   /** When these ordinals were last seen. */

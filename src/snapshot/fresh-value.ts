@@ -3,6 +3,8 @@
  * are not: Workers forbids awaiting another request's I/O.
  */
 
+import { msSince } from '../lib/time.ts'
+
 /** T of design 3: younger than this, the value is used as it is. */
 export const FRESH_FOR_MS = 2_000
 /** Between T and this the value is used while a new one is fetched behind the reply. */
@@ -38,12 +40,17 @@ export class FreshValue<T> {
 
   /** The value, if its refresh was begun at this time or later. */
   loadedSince(timeMs: number): T | null {
-    return this.#value !== null && this.#value.startedAtMs >= timeMs ? this.#value.content : null
+    if (this.#value === null) return null
+    const { content, startedAtMs } = this.#value
+    // What is still to come was noted by a clock that has gone back since.
+    return startedAtMs >= timeMs && startedAtMs <= Date.now() ? content : null
   }
 
   /** The value, where it is fresh: what nearly every request finds, and all that it costs. */
   fresh(nowMs: number): T | null {
-    return this.#value !== null && nowMs - this.#value.loadedAtMs <= FRESH_FOR_MS ? this.#value.content : null
+    return this.#value !== null && msSince(this.#value.loadedAtMs, nowMs) <= FRESH_FOR_MS
+      ? this.#value.content
+      : null
   }
 
   /** The value by the freshness rule. Throws only where there is no value at all and none can be had. */
@@ -51,9 +58,9 @@ export class FreshValue<T> {
     const { nowMs } = options
     const present = this.#value
     if (present === null) return this.#refresh(options, options.withinMs)
-    const ageMs = nowMs - present.loadedAtMs
+    const ageMs = msSince(present.loadedAtMs, nowMs)
     if (ageMs <= FRESH_FOR_MS) return present.content
-    if (nowMs - this.#refreshStartedAtMs < REFRESH_EVERY_MS) {
+    if (msSince(this.#refreshStartedAtMs, nowMs) < REFRESH_EVERY_MS) {
       return ageMs <= STALE_AFTER_MS ? present.content : this.#afterAnothersRefresh(present.content, options)
     }
     if (ageMs <= STALE_AFTER_MS) {
@@ -75,7 +82,7 @@ export class FreshValue<T> {
   async readNewest(options: FreshOptions<T>): Promise<T> {
     const present = this.#value
     if (present === null) return this.read(options)
-    if (options.nowMs - this.#refreshStartedAtMs < REFRESH_EVERY_MS) return present.content
+    if (msSince(this.#refreshStartedAtMs, options.nowMs) < REFRESH_EVERY_MS) return present.content
     try {
       return await this.#refresh(options, Math.min(WAIT_FOR_NEWER_MS, options.withinMs))
     } catch (error) {

@@ -5,6 +5,7 @@
 
 import { type Bytes } from '../lib/bytes.ts'
 import type { Deadline } from '../lib/deadline.ts'
+import { msSince } from '../lib/time.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { FreshValue, type FreshOptions } from './fresh-value.ts'
 import { HEAD_FORMAT, type Directory, type EnvironmentHead } from './head.ts'
@@ -76,7 +77,7 @@ export function createSnapshotSource(): SnapshotSource {
   async function fetchedByAnother(hash: string, request: SnapshotRequest): Promise<NodeSet | undefined> {
     const startedAtMs = setsUnderWay.get(hash)
     if (startedAtMs === undefined) return undefined
-    while (setsUnderWay.get(hash) === startedAtMs && Date.now() - startedAtMs < OBJECT_WITHIN_MS) {
+    while (setsUnderWay.get(hash) === startedAtMs && msSince(startedAtMs, Date.now()) < OBJECT_WITHIN_MS) {
       await request.deadline.run(scheduler.wait(LOOK_AGAIN_AFTER_MS))
     }
     return nodeSets.get(hash)
@@ -131,7 +132,7 @@ export function createSnapshotSource(): SnapshotSource {
       for (;;) {
         const newer = directory.loadedSince(missedAtMs)
         if (newer !== null) return newer
-        const dueInMs = directory.refreshStartedAtMs + DIRECTORY_MISS_EVERY_MS - Date.now()
+        const dueInMs = DIRECTORY_MISS_EVERY_MS - msSince(directory.refreshStartedAtMs, Date.now())
         if (dueInMs <= 0) return directory.refreshNow(directoryOptions(request))
         // Another request's refresh may be under way: its promise cannot be awaited here, its value can be seen.
         await request.deadline.run(scheduler.wait(Math.min(dueInMs, LOOK_AGAIN_AFTER_MS)))

@@ -64,6 +64,19 @@ describe('Deadline', () => {
     expect(Date.now() - startedAt).toBe(8_000)
   })
 
+  it('ends in time although the clock goes back meanwhile', async () => {
+    const deadline = new Deadline(8_000)
+    let isOver = false
+    const outcome = deadline.run(hung()).catch(() => {
+      isOver = true
+    })
+    vi.setSystemTime(Date.now() - 3_600_000)
+    expect(deadline.remainingMs()).toBe(8_000)
+    await vi.advanceTimersByTimeAsync(8_000)
+    expect(isOver).toBe(true)
+    await outcome
+  })
+
   it('waits only for what is left, over several calls', async () => {
     const startedAt = Date.now()
     const deadline = new Deadline(1_000)

@@ -10,7 +10,7 @@ function seen(ordinal: number, kind: PresenceKind, atS: number, configurationVer
 
 function chunkOf(...sightings: Sighting[]) {
   const chunk = emptyChunk()
-  for (const sighting of sightings) noteSighting(chunk, sighting)
+  for (const sighting of sightings) noteSighting(chunk, sighting, sighting.atS)
   return chunk
 }
 
@@ -47,6 +47,18 @@ describe('a chunk of presence', () => {
       atS: { ...NEVER, config: 20, log: 3 },
       configurationVersion: 5,
     })
+  })
+
+  it('takes no time that is still to come from an isolate whose clock is wrong', () => {
+    const chunk = emptyChunk()
+    noteSighting(chunk, seen(1, 'read', 20_000), 2_000)
+    expect(readLastSeen(chunk, 1).atS.read).toBe(2_000)
+  })
+
+  it('goes back where what it noted is still to come: the object’s own clock was wrong', () => {
+    const chunk = chunkOf(seen(1, 'read', 20_000))
+    noteSighting(chunk, seen(1, 'read', 2_000), 2_001)
+    expect(readLastSeen(chunk, 1).atS.read).toBe(2_000)
   })
 
   it('takes the later of two of one second', () => {

@@ -194,6 +194,13 @@ describe('a refresh', () => {
     expect(new FreshValue<Version>().loadedSince(0)).toBeNull()
   })
 
+  it('is fetched anew after the clock has gone back: its age cannot be told', async () => {
+    const isolate = await isolateAged(-3_600_000, 'succeeds')
+    expect(isolate.value.fresh(Date.now())).toBeNull()
+    expect(isolate.value.loadedSince(Date.now())).toBeNull()
+    expect((await timed(isolate.read())).got).toEqual({ number: 2 })
+  })
+
   it('can be asked for whatever the age, and says so when it fails', async () => {
     const isolate = await isolateAged(0, 'succeeds')
     expect((await timed(isolate.refreshNow())).got).toEqual({ number: 2 })
