@@ -7,11 +7,14 @@ import type { AnswerCounts } from './answer.ts'
 import type { ArrivalStore } from './arrival-store.ts'
 import { QueryTally, type ErrorGroup } from './query-tally.ts'
 import type { CostTally } from '../fleet/query-cost.ts'
+import { Deadline } from '../lib/deadline.ts'
 
 /** At most one report of a query in this time (design 4, Distributed write). */
 const REPORT_EVERY_MS = 1_000
 /** The first report after a quiet second waits this long for answers of the same moment. */
 const FIRST_REPORT_AFTER_MS = 20
+/** A Feed that does not take a report by then gets a newer one. */
+const TELL_WITHIN_MS = 5_000
 
 /** What a shard says of a query. */
 export interface ShardReport {
@@ -76,7 +79,8 @@ export class ShardWatches {
     watch.timer = null
     watch.reportedAtMs = Date.now()
     try {
-      const isWatched = await this.#send(number, await this.#reportOf(number, watch))
+      const report = await this.#reportOf(number, watch)
+      const isWatched = await new Deadline(TELL_WITHIN_MS).run(this.#send(number, report))
       if (!isWatched && this.#watches.get(number) === watch) this.drop(number)
     } catch (error) {
       console.warn(JSON.stringify({ event: 'feed-not-told', number, error: String(error) }))

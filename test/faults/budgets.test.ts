@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ENROLL_SECRET, startServer, type Reply, type TestServer } from '../support/harness.ts'
 import { configWithEntry } from '../support/derived-config.ts'
-import { openQuery, ordinalOf } from '../support/queries.ts'
+import { defaultEnvironmentId, openQuery, ordinalOf } from '../support/queries.ts'
 
 let server: TestServer
 let nodeKey: string
@@ -69,5 +69,32 @@ describe('what a request costs', () => {
     const write = await server.agent('/api/osquery/distributed/write', { queries, node_key: nodeKey })
     expect(write.text).toBe('{}')
     expect(callsOf(write)).toEqual({ 'ANSWER_SHARD.write': 1 })
+  })
+
+  it('an accelerated idle read, held to its end: refreshes of the head, two a second, and nothing else', async () => {
+    const key = await server.enroll('watched')
+    const { number } = await openQuery(server, 'SELECT 99', [await ordinalOf(server, 'watched')])
+    await server.env.ENVIRONMENT.getByName(await defaultEnvironmentId(server)).watch(number)
+    const offered = await server.until(async () => {
+      const reply = await server.agent('/api/osquery/distributed/read', { node_key: key })
+      const { queries = {}, accelerate } = reply.json<{ queries?: object; accelerate?: number }>()
+      return accelerate === undefined ? null : Object.keys(queries)
+    })
+    const queries = Object.fromEntries(offered.map((id) => [id, []]))
+    const write = await server.agent('/api/osquery/distributed/write', { queries, node_key: key })
+    expect(callsOf(write)).toEqual({ 'ANSWER_SHARD.write': 1 })
+    // The shard reports who remains soon after the last answer; until then a read may ask it once.
+    const held = await server.until(async () => {
+      const reply = await server.agent('/api/osquery/distributed/read', { node_key: key })
+      return Object.keys(callsOf(reply)).length === 0 ? reply : null
+    }, 20_000)
+    expect(held.json()).toEqual({ queries: {}, accelerate: 60 })
+    const calls = JSON.parse(held.headers.get('x-test-calls') ?? '{}') as Record<string, number>
+    expect(calls['ENVIRONMENT.head'] ?? 0).toBeLessThanOrEqual(13)
+  }, 40_000)
+
+  it('reads of nodes that are not watched cost nothing while others are', async () => {
+    const reply = await server.agent('/api/osquery/distributed/read', { node_key: nodeKey })
+    expect([reply.text, callsOf(reply)]).toEqual(['{}', {}])
   })
 })
