@@ -26,6 +26,8 @@ const OPEN_AT_ONCE = 6
 /** Lines that wait in memory before they are made objects of: an isolate has 128 MB for everything. */
 const FLUSH_OVER_BYTES = 8 * 1_024 * 1_024
 const MAX_RETRY_DELAY_S = 600
+/** Of one batch; each may come to some seconds of CPU (queries/constants.ts). */
+const MAX_ANSWERS_MESSAGES = 6
 
 interface Work<Content extends LogMessage = LogMessage> {
   /** More than one where the same came twice in one batch. */
@@ -54,9 +56,13 @@ export async function consumeLogs(batch: MessageBatch, env: Env): Promise<void> 
   const bodies = works.filter(isOfBody)
   await run.learnNodes(bodies.flatMap(({ content: { origin } }) => (origin === null ? [] : [origin.nodeId])))
   for (let i = 0; i < bodies.length; i += OPEN_AT_ONCE) await run.take(bodies.slice(i, i + OPEN_AT_ONCE))
+  let answersMessages = 0
   for (const { messages, content } of works) {
-    if (content.kind === 'answers') await run.takeAnswers({ messages, content })
-    else if (content.kind === 'audit') await run.takeAudit({ messages, content })
+    if (content.kind === 'answers') {
+      answersMessages += 1
+      if (answersMessages <= MAX_ANSWERS_MESSAGES) await run.takeAnswers({ messages, content })
+      else for (const message of messages) tryAgain(message, 'enough answers for one batch')
+    } else if (content.kind === 'audit') await run.takeAudit({ messages, content })
   }
   await run.settle()
 }

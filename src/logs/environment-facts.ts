@@ -14,12 +14,19 @@ const SNAPSHOT_WITHIN_MS = 3_000
 /** Tables that an isolate has taken apart; a table of 500 queries comes to some 50 KB. */
 const MAX_TABLES = 100
 
+/** A batch is not worth a call to the environment: what is set is in lines after this at the latest. */
+const KNOWN_FOR_MS = 10_000
+const MAX_KNOWN = 1_000
+
 /** Values of one isolate, shared between its batches. */
+const known = new Map<string, { facts: EnvironmentFacts; atMs: number }>()
 const snapshots = createSnapshotSource()
 const tables = new Map<string, NameTable>()
 
 /** The facts of one environment. Never throws: what cannot be had is not known, and lines are kept for the default. */
 export async function environmentFactsOf(env: Env, environmentId: string): Promise<EnvironmentFacts> {
+  const entry = known.get(environmentId)
+  if (entry !== undefined && Date.now() - entry.atMs < KNOWN_FOR_MS) return entry.facts
   const refreshes: Promise<unknown>[] = []
   const deadline = new Deadline(SNAPSHOT_WITHIN_MS)
   const request = { env, deadline, waitUntil: (work: Promise<unknown>) => void refreshes.push(work) }
@@ -29,10 +36,14 @@ export async function environmentFactsOf(env: Env, environmentId: string): Promi
     await deadline.run(Promise.all(refreshes))
     const { configurationVersion, retention = {} } = head
     const names = await namesOf(head, request)
-    return { configurationVersion, retention, nameOf: (name) => meaningOf(names, name) }
+    const facts = { configurationVersion, retention, nameOf: (name: string) => meaningOf(names, name) }
+    if (known.size >= MAX_KNOWN) known.clear()
+    known.set(environmentId, { facts, atMs: Date.now() })
+    return facts
   } catch (error) {
     console.warn(JSON.stringify({ event: 'environment-facts-unknown', error: String(error) }))
-    return NOTHING_KNOWN
+    // Old facts are better than none: lines would be kept for the default.
+    return entry?.facts ?? NOTHING_KNOWN
   }
 }
 

@@ -160,8 +160,12 @@ export class AnswerShard extends DurableObject<Env> {
 
   /** The answers up to this arrival are log lines in the archive. */
   async confirmLogged(number: number, upTo: number): Promise<void> {
-    this.#log.confirm(number, upTo, this.#arrivals.lastArrival(number))
-    if (this.#log.due(Date.now()).length > 0) await this.#wakeWithin(limits.LOG_ANSWERS_WITHIN_MS)
+    const last = this.#arrivals.lastArrival(number)
+    this.#log.confirm(number, upTo, last)
+    if (last <= upTo) return
+    // Those that trickle in wait for others; a backlog goes on at once.
+    const isBacklog = last - upTo >= limits.MAX_ANSWERS_TO_LOG
+    await this.#wakeWithin(isBacklog ? limits.REPORT_LAST_AFTER_MS : limits.LOG_ANSWERS_WITHIN_MS)
   }
 
   /** The nodes of this shard in a range of ordinals that are settled in this way, as a NodeSet's bytes. */
@@ -197,7 +201,7 @@ export class AnswerShard extends DurableObject<Env> {
     if (this.#store.changedNumbers().length > 0)
       await this.ctx.storage.setAlarm(nowMs + limits.REPORT_EVERY_MS)
     const dueMs = this.#log.nextDueMs()
-    if (dueMs !== null) await this.#wakeWithin(Math.max(dueMs - nowMs, limits.LOG_ANSWERS_WITHIN_MS))
+    if (dueMs !== null) await this.#wakeWithin(Math.max(dueMs - nowMs, limits.REPORT_LAST_AFTER_MS))
   }
 
   get #place(): { environmentId: string; shards: number; shard: number } {

@@ -26,6 +26,9 @@ export const LOG_ANSWERS_WITHIN_MS = 5_000
 export const LOG_ANSWERS_AGAIN_AFTER_MS = 10 * 60_000
 /** sendBatch takes 100 messages (Cloudflare Queues limits); ours are about 200 bytes each. */
 export const ANSWER_MESSAGES_AT_ONCE = 100
-/** Answers that the consumer gets at once: with the largest on top well under the 32 MiB of an RPC message. */
-export const MAX_ANSWERS_TO_LOG = 500
-export const MAX_ANSWER_BYTES_TO_LOG = 8 * 1_024 * 1_024
+/**
+ * Answers that the consumer gets at once, and their compressed bytes: some 100,000 lines, 3 s of the 30 s of CPU that a
+ * batch may take, and with the largest answer on top well under the 32 MiB of an RPC message.
+ */
+export const MAX_ANSWERS_TO_LOG = 200
+export const MAX_ANSWER_BYTES_TO_LOG = 2 * 1_024 * 1_024
