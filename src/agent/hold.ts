@@ -7,11 +7,11 @@ import type { EnvironmentHead } from '../snapshot/head.ts'
 import type { AgentContext } from './context.ts'
 
 /**
- * How long a read is held. R10 has an agent answered within 8 s, the guard gives up at 9 s and osqueryd at 16 s: 6 s
- * leave 2 s for the shard call of a query that comes in the last moment. With the 5 s that an accelerated agent sleeps
- * between reads that is a poll every 11 s: 5.5 a minute instead of 12, and more than half of the time held.
+ * How long a read is held. R10 has an agent answered within 8 s, the guard gives up at 9 s and osqueryd at 16 s: 6.5 s
+ * leave 1.5 s for the shard call of a query that comes in the last moment. With the 5 s that an accelerated agent sleeps
+ * between reads that is a poll every 11.5 s: 5.2 a minute instead of 12, and more than half of the time held.
  */
-export const HOLD_FOR_MS = 6_000
+export const HOLD_FOR_MS = 6_500
 /** Each held read looks at the isolate's head on its own timer: another request's promise must not be awaited. */
 const LOOK_EVERY_MS = 200
 

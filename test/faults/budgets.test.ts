@@ -90,7 +90,7 @@ describe('what a request costs', () => {
     }, 20_000)
     expect(held.json()).toEqual({ queries: {}, accelerate: 60 })
     const calls = JSON.parse(held.headers.get('x-test-calls') ?? '{}') as Record<string, number>
-    expect(calls['ENVIRONMENT.head'] ?? 0).toBeLessThanOrEqual(13)
+    expect(calls['ENVIRONMENT.head'] ?? 0).toBeLessThanOrEqual(14)
   }, 40_000)
 
   it('reads of nodes that are not watched cost nothing while others are', async () => {
