@@ -1,6 +1,7 @@
 /** What the cron trigger runs each minute. */
 
 import { exportAudit } from './logs/export-audit.ts'
+import { wakeSinksNowAndThen } from './logs/deliver/wake-up.ts'
 import { scheduleCompaction } from './logs/compact/schedule.ts'
 import { sweepInbox } from './logs/sweep.ts'
 
@@ -11,6 +12,7 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
     'sweep-inbox': sweepInbox,
     'export-audit': exportAudit,
     'wake-compaction': scheduleCompaction,
+    'wake-sinks': wakeSinksNowAndThen,
   }
   for (const [duty, run] of Object.entries(duties)) {
     try {

@@ -42,6 +42,9 @@ import { addQuarantineRoutes } from './quarantine.ts'
 import { limitBody } from './request-body.ts'
 import { faultsOf } from './request-faults.ts'
 import { addRetentionRoutes } from './retention.ts'
+import { addSinkQuarantineRoutes } from './sink-quarantine.ts'
+import { addSinkReplayRoutes } from './sink-replays.ts'
+import { addSinkRoutes } from './sinks.ts'
 
 /** A person waits; what has not answered by then is an outage. D1 gives a batch 30 s. */
 const ANSWER_WITHIN_MS = 20_000
@@ -74,6 +77,9 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addRetentionRoutes,
   addQuarantineRoutes,
   addInboxRoutes,
+  addSinkRoutes,
+  addSinkReplayRoutes,
+  addSinkQuarantineRoutes,
   addOperatorTokenRoutes,
   addAuditRoutes,
   addOpenApiRoute,

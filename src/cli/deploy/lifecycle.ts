@@ -18,6 +18,7 @@ const DAY_S = 86_400
 const LIFETIMES: readonly { prefix: string; days: number }[] = [
   ...RETENTION_CLASSES.map((days) => ({ prefix: `logs/r${days}/`, days })),
   { prefix: 'quarantine/', days: 90 },
+  { prefix: 'sink-quarantine/', days: 90 },
   // Raw copies of large writes are deleted with their request; this ends what a crash left.
   { prefix: 'incoming/', days: 1 },
 ]

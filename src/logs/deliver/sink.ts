@@ -17,7 +17,15 @@ import { isSealedByOldKey, openSecrets, sealSecrets } from './sealed-secrets.ts'
 import type { SinkConfig } from './sink-config.ts'
 import { purgeSinkQuarantine } from './sink-quarantine.ts'
 import { SINK_SCHEMA, SinkStore } from './sink-store.ts'
-import { LIVE_TRACK, newTrack, settle, type Track, type TrackSpec } from './track.ts'
+import {
+  LIVE_TRACK,
+  newTrack,
+  settle,
+  trackView,
+  type Track,
+  type TrackSpec,
+  type TrackView,
+} from './track.ts'
 
 /** A lost wake-up is made up for after this. */
 const HEARTBEAT_MS = 60_000
@@ -36,7 +44,7 @@ export interface SinkStatus {
   revision: number
   paused: boolean
   health: Health
-  tracks: readonly Track[]
+  tracks: TrackView[]
   /** Null: the archive's index does not answer. */
   lag: FollowerLag | null
 }
@@ -101,10 +109,11 @@ export class Sink extends DurableObject<Env> {
 
   /** How it is. Null before its definition has reached it. */
   async status(): Promise<SinkStatus | null> {
-    const { config, health, tracks } = this.#store
+    const { config, health } = this.#store
     if (config === null) return null
     if (!config.paused && !this.#running)
       await this.#alarmBy(Math.max(this.#dueAtMs(), Date.now() + HEARTBEAT_MS))
+    const tracks = this.#store.tracks.map(trackView)
     const live = this.#store.track(LIVE_TRACK)
     const archive = this.env.ARCHIVE_INDEX.getByName(config.environmentId)
     let lag: FollowerLag | null = null

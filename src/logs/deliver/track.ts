@@ -40,6 +40,14 @@ export interface Track {
   bytes: number
 }
 
+/** A cursor as others see it. */
+export type TrackView = Omit<Track, 'plans'>
+
+export function trackView(track: Track): TrackView {
+  const { id, spec, place, status, createdAtMs, finishedAtMs, delivered, rejected, bytes } = track
+  return { id, spec, place, status, createdAtMs, finishedAtMs, delivered, rejected, bytes }
+}
+
 export const LIVE_TRACK = 'live'
 
 export function newTrack(id: string, spec: TrackSpec, place: Place, nowMs: number): Track {

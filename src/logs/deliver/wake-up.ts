@@ -7,6 +7,8 @@ import type { Follower } from '../archive-followers.ts'
 const MESSAGE_FORMAT = 1
 /** sendBatch takes 100 messages (Cloudflare Queues limits). */
 const MESSAGES_AT_ONCE = 100
+/** An alarm is almost never lost, so this is seldom. */
+const WAKE_ALL_EVERY_MINUTES = 10
 /** Sinks that one pass of the schedule wakes. */
 const MAX_WOKEN = 1_000
 const WOKEN_AT_ONCE = 20
@@ -40,6 +42,12 @@ export async function sendWakeUps(env: Env, followers: readonly Follower[]): Pro
 export function sinkOfWakeUp(body: unknown): string | null {
   const { format, sinkId } = (body ?? {}) as Partial<WakeUp>
   return format === MESSAGE_FORMAT && typeof sinkId === 'string' ? sinkId : null
+}
+
+/** What the schedule does each minute: every few of them it wakes all. */
+export async function wakeSinksNowAndThen(env: Env, scheduledTimeMs: number): Promise<void> {
+  const minute = Math.floor(scheduledTimeMs / 60_000)
+  if (minute % WAKE_ALL_EVERY_MINUTES === 0) await wakeAllSinks(env)
 }
 
 /**

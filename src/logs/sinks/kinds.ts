@@ -7,7 +7,7 @@ import type { SinkKind } from './sink-kind.ts'
 import { splunkHecKind } from './splunk-hec.ts'
 
 /** Settings and secrets are read by the kind's own schemas first; TypeScript cannot follow that through a table. */
-const KINDS: readonly SinkKind[] = [
+export const SINK_KINDS: readonly SinkKind[] = [
   httpsKind as SinkKind,
   splunkHecKind as SinkKind,
   elasticsearchKind as SinkKind,
@@ -16,5 +16,5 @@ const KINDS: readonly SinkKind[] = [
 
 /** The kind of that name; undefined where this version has none: the sink of a later one, after a rollback. */
 export function kindOf(name: string): SinkKind | undefined {
-  return KINDS.find((kind) => kind.name === name)
+  return SINK_KINDS.find((kind) => kind.name === name)
 }

@@ -1,0 +1,48 @@
+/** What is checked before a sink is saved: where it goes, and that a real delivery gets there. */
+
+import type { z } from '@hono/zod-openapi'
+import { checkTarget } from '../lib/outgoing.ts'
+import { deliverBatch, type OpenSink } from '../logs/deliver/deliver-batch.ts'
+import { testBatch } from '../logs/deliver/test-line.ts'
+import type { DeliveryOutcome, SinkKind } from '../logs/sinks/sink-kind.ts'
+import type { Fault } from './problem.ts'
+import { faultsOf } from './request-faults.ts'
+
+/** An operator waits for this. */
+const MAX_TEST_MS = 10_000
+
+/** Where a kind's settings lead, if it is somewhere that sinks may go to. */
+export function endpointFault(env: Env, kind: SinkKind, settings: unknown): Fault | null {
+  const { field, url } = kind.endpoint(settings)
+  const checked = checkTarget(url, env.SINK_ALLOWED_HOSTS)
+  return checked.ok ? null : { pointer: `/settings/${field}`, detail: checked.reason }
+}
+
+/** One line on its way, really; not tried a second time. */
+export function testDelivery(
+  env: Env,
+  sink: OpenSink,
+  { timeoutSeconds, nowMs }: { timeoutSeconds: number; nowMs: number },
+): Promise<DeliveryOutcome> {
+  const timeoutMs = Math.min(MAX_TEST_MS, timeoutSeconds * 1_000)
+  return deliverBatch(env, sink, testBatch(sink.target, nowMs), { state: null, timeoutMs })
+}
+
+/** What a test delivery came to, in words; null: it got there. */
+export function failureOf(outcome: DeliveryOutcome): string | null {
+  switch (outcome.kind) {
+    case 'delivered':
+      return outcome.rejected[0]?.reason ?? null
+    case 'pending':
+      return null
+    case 'retry':
+    case 'split':
+    case 'refused':
+      return outcome.reason
+  }
+}
+
+/** Faults of a member of the body that was checked by itself. */
+export function faultsBelow(member: string, error: Pick<z.ZodError, 'issues'>): Fault[] {
+  return faultsOf('json', error).map(({ pointer, detail }) => ({ pointer: `/${member}${pointer}`, detail }))
+}
