@@ -64,13 +64,14 @@ const CARVE_SLACK_MS = 90_000
 export function startFleet(options: FleetOptions): Fleet {
   const { profile, seed } = options
   const endpoints = endpointsFor('canonical')
+  const transport = newTransport(options, endpoints.carveBlock)
   const surroundings = {
     url: options.url,
     endpoints,
     enrollSecret: options.enrollSecret,
     profile,
     tempo: options.tempo,
-    transport: newTransport(options, endpoints.carveBlock),
+    senderFor: (member: string) => transport.senderFor(member),
     sleeper: new Sleeper(),
     tables: new SharedTables(),
     statistics: new Statistics(),
@@ -83,7 +84,7 @@ export function startFleet(options: FleetOptions): Fleet {
   const { run: actUntil, ...deeds } = makeDeeds(options, { ...surroundings, members, seed })
   const configured = { due: 0, late: 0 }
   const onEnd = () => Object.assign(configured, deeds.configurations?.judge(members, Date.now()))
-  const { answers, carves, lines, sleeper, statistics, transport } = surroundings
+  const { answers, carves, lines, sleeper, statistics } = surroundings
   const ended = run(members, options, sleeper, actUntil, onEnd).finally(() => {
     forgetLate(options, answers, carves)
     sleeper.close()

@@ -1,6 +1,6 @@
-import type { NoReply, Reply, TransportOptions } from '../transport.ts'
+import type { NoReply, Reply, Sender, TransportOptions } from '../transport.ts'
 import { Transport } from '../transport.ts'
-import type { Dice } from './dice.ts'
+import { Dice } from './dice.ts'
 
 /** Of the lost replies, so many stay lost when the request is sent again, so that the agent must retry by itself. */
 const LOST_TWICE_SHARE = 0.2
@@ -36,23 +36,50 @@ export class LossyTransport extends Transport {
     this.#lossyPath = lossyPath
   }
 
-  override async post(
+  override post(
     url: string,
     headers: Readonly<Record<string, string>>,
     body: Uint8Array,
     stop?: AbortSignal,
   ): Promise<Reply | NoReply> {
-    if (this.#lossyPath && url.endsWith(this.#lossyPath.path) && this.#dice.hits(this.#lossyPath.chance)) {
+    return this.#postOrLose(this.#dice, url, headers, body, stop)
+  }
+
+  /**
+   * One member's way through here, with dice of its own for each endpoint: which of its requests are lost follows from
+   * the seed, whatever the others do meanwhile.
+   */
+  senderFor(seed: string): Sender {
+    const dice = new Map<string, Dice>()
+    return {
+      post: (url, headers, body, stop) => {
+        const { pathname } = new URL(url)
+        const own = dice.get(pathname) ?? new Dice(`network of ${seed} ${pathname}`)
+        dice.set(pathname, own)
+        return this.#postOrLose(own, url, headers, body, stop)
+      },
+      close: () => undefined,
+    }
+  }
+
+  async #postOrLose(
+    dice: Dice,
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    body: Uint8Array,
+    stop?: AbortSignal,
+  ): Promise<Reply | NoReply> {
+    if (this.#lossyPath && url.endsWith(this.#lossyPath.path) && dice.hits(this.#lossyPath.chance)) {
       this.lostCalls += 1
-      if (this.#dice.hits(0.5)) return NEVER_SENT
+      if (dice.hits(0.5)) return NEVER_SENT
       await super.post(url, headers, body, stop)
       return LOST
     }
-    const isLost = this.#dice.hits(this.#lostReplyChance)
+    const isLost = dice.hits(this.#lostReplyChance)
     const reply = await super.post(url, headers, body, stop)
     if (!isLost || reply.kind === 'no-reply') return reply
     this.lostReplies += 1
     const again = await super.post(url, headers, body, stop)
-    return this.#dice.hits(LOST_TWICE_SHARE) ? LOST : again
+    return dice.hits(LOST_TWICE_SHARE) ? LOST : again
   }
 }

@@ -6,6 +6,8 @@ import type { Endpoints } from '../endpoints.ts'
 import type { LineKind } from '../log-buffer.ts'
 import type { Sender } from '../transport.ts'
 import { untilAborted } from '../until-aborted.ts'
+import type { Absentee } from './absences.ts'
+import { sleepAndWake, travel } from './absences.ts'
 import type { AnswerLedger } from './answer-ledger.ts'
 import type { CarveLedger } from './carve-ledger.ts'
 import { madeUpFile } from './carve-ledger.ts'
@@ -29,7 +31,8 @@ export interface MemberSurroundings {
   readonly enrollSecret: string
   readonly profile: Profile
   readonly tempo: number
-  readonly transport: Sender
+  /** A member's way to the server; the seed decides what is lost on it. */
+  readonly senderFor: (seed: string) => Sender
   readonly sleeper: Sleeper
   readonly tables: SharedTables
   readonly statistics: Statistics
@@ -40,12 +43,6 @@ export interface MemberSurroundings {
 
 /** How long a service manager takes to start a dead osqueryd. */
 const RESTART_MS = [2_000, 8_000] as const
-/** Seconds from its start to when a traveller leaves, and until it is back. Its own clock runs faster meanwhile. */
-const TRAVELS_AFTER_S = [30, 60] as const
-const TRAVELS_FOR_S = [20, 40] as const
-/** A traveller's clock goes on by this at a time: the shortest interval of the schedule. */
-const TRAVEL_STEP_MS = 60_000
-const TRAVEL_STEPS_AT_ONCE = 20
 const HOUR_MS = 3_600_000
 /** After a failure the next configuration may be this long away (`config_accelerated_refresh`). */
 const ACCELERATED_REFRESH_MS = 300_000
@@ -53,7 +50,8 @@ const ACCELERATED_REFRESH_MS = 300_000
 export class Member {
   readonly plan: MemberPlan
   readonly #surroundings: MemberSurroundings
-  readonly #dice: Dice
+  /** Dice of its own for each kind of chance, so that none depends on when the others were thrown. */
+  readonly #dice: Readonly<Record<'sleep' | 'travel' | 'query' | 'upload' | 'restart', Dice>>
   readonly #lid = new Lid()
   readonly #network: MemberNetwork
   /** SQL of the distributed queries whose answers were not accepted yet, by id. */
@@ -74,10 +72,17 @@ export class Member {
   constructor(plan: MemberPlan, surroundings: MemberSurroundings) {
     this.plan = plan
     this.#surroundings = surroundings
-    this.#dice = new Dice(`life of ${plan.machineSeed}/${plan.index}`)
+    const dice = (kind: string) => new Dice(`${kind} of ${plan.seed}`)
+    this.#dice = {
+      sleep: dice('sleep'),
+      travel: dice('travel'),
+      query: dice('query'),
+      upload: dice('upload'),
+      restart: dice('restart'),
+    }
     this.#behindMs = ((plan.travel?.hours ?? 0) * HOUR_MS) / surroundings.tempo
     this.#network = new MemberNetwork({
-      inner: surroundings.transport,
+      inner: surroundings.senderFor(plan.seed),
       lid: this.#lid,
       diesAt: (url) => this.#diesAt(url),
     })
@@ -117,12 +122,12 @@ export class Member {
   /** Lives until the signal aborts. */
   async live(signal: AbortSignal): Promise<void> {
     if (this.#agent.nodeKey === '') await this.#surroundings.sleeper.sleep(this.plan.startsAfterMs, signal)
-    const { profile } = this.#surroundings
-    const { sleeps } = profile
+    const { sleeps } = this.#surroundings.profile
+    const absentee = this.#asAbsentee()
     await Promise.all([
       untilAborted(signal, () => this.#liveAgainAndAgain(signal)),
-      sleeps && untilAborted(signal, () => this.#openAndClose(sleeps, signal)),
-      this.plan.travel && untilAborted(signal, () => this.#travel(signal)),
+      sleeps && untilAborted(signal, () => sleepAndWake(absentee, this.#surroundings, sleeps, signal)),
+      this.plan.travel && untilAborted(signal, () => travel(absentee, this.#surroundings, signal)),
     ])
   }
 
@@ -131,7 +136,7 @@ export class Member {
       await this.#run(signal)
       if (signal.aborted) return
       this.#goAway()
-      await this.#sleep(this.#dice.between(...RESTART_MS), signal)
+      await this.#sleep(this.#dice.restart.between(...RESTART_MS), signal)
       this.#agent.close()
       this.#sql.clear()
       this.#agent = this.#newAgent(this.#atCrash ?? this.#agent.exportState())
@@ -154,39 +159,21 @@ export class Member {
     }
   }
 
-  async #openAndClose(sleeps: NonNullable<Profile['sleeps']>, signal: AbortSignal): Promise<void> {
-    const { sleeper, statistics, tempo } = this.#surroundings
-    const wait = ([low, high]: readonly [number, number]) =>
-      sleeper.sleep((this.#dice.between(low, high) * 1_000) / tempo, signal)
-    for (;;) {
-      await wait(sleeps.awake)
-      this.#lid.close()
-      statistics.naps += 1
-      this.#goAway()
-      await wait(sleeps.asleep)
-      this.#lid.open()
-      this.steadySinceMs = Date.now()
-    }
-  }
-
-  /** Hours away from any network, in which the schedule goes on and the buffer fills. The clock runs through them. */
-  async #travel(signal: AbortSignal): Promise<void> {
-    const { sleeper, statistics, tempo } = this.#surroundings
-    await sleeper.sleep((this.#dice.between(...TRAVELS_AFTER_S) * 1_000) / tempo, signal)
-    const isBackAtMs = Date.now() + (this.#dice.between(...TRAVELS_FOR_S) * 1_000) / tempo
-    this.#network.isReachable = false
-    statistics.travels += 1
-    this.#goAway()
-    while (this.#behindMs > 0) {
-      for (let step = 0; step < TRAVEL_STEPS_AT_ONCE && this.#behindMs > 0; step += 1) {
-        this.#behindMs = Math.max(0, this.#behindMs - TRAVEL_STEP_MS / tempo)
+  #asAbsentee(): Absentee {
+    return {
+      lid: this.#lid,
+      network: this.#network,
+      dice: this.#dice,
+      goAway: () => this.#goAway(),
+      comeBack: () => {
+        this.steadySinceMs = Date.now()
+      },
+      passTime: (ms) => {
+        this.#behindMs = Math.max(0, this.#behindMs - ms)
         this.#agent.runSchedule()
-      }
-      await sleeper.sleep(0, signal)
+        return this.#behindMs > 0
+      },
     }
-    await sleeper.sleep(isBackAtMs - Date.now(), signal)
-    this.#network.isReachable = true
-    this.steadySinceMs = Date.now()
   }
 
   #sleep(waitMs: number, signal?: AbortSignal): Promise<void> {
@@ -216,7 +203,7 @@ export class Member {
       seed: plan.machineSeed,
       version: plan.version,
       hostIdentifier: plan.hostIdentifier,
-      pid: 1_000 + Math.floor(new Dice(`process ${this.#lives} of ${plan.machineSeed}`).next() * 30_000),
+      pid: 1_000 + Math.floor(new Dice(`process ${this.#lives} of ${plan.seed}`).next() * 30_000),
       flags: flagsOf(plan),
       counters: statistics.counters,
       createEngine: tables.createEngine,
@@ -265,7 +252,7 @@ export class Member {
         this.#sql.set(event.id, event.sql)
         return
       case 'query-started':
-        if (!this.#dice.hits(profile.crashChance) || !this.#crash()) return
+        if (!this.#dice.query.hits(profile.crashChance) || !this.#crash()) return
         statistics.killed += 1
         return
       default:
@@ -285,7 +272,7 @@ export class Member {
 
   #diesAt(url: string): boolean {
     const { endpoints, profile, statistics } = this.#surroundings
-    if (!url.endsWith(endpoints.log) || !this.#dice.hits(profile.uploadCrashChance)) return false
+    if (!url.endsWith(endpoints.log) || !this.#dice.upload.hits(profile.uploadCrashChance)) return false
     if (!this.#crash()) return false
     statistics.killedInUpload += 1
     return true

@@ -8,6 +8,8 @@ import type { Profile } from './profiles.ts'
 /** One simulated node. */
 export interface MemberPlan {
   readonly index: number
+  /** What happens to it follows from this. */
+  readonly seed: string
   /**
    * The machine that it is; clones are several members of one machine. A number below the size of the fleet.
    * The server knows machines, not members.
@@ -41,6 +43,7 @@ export function makeRoster(profile: Profile, nodes: number, seed: string, spread
     const ownId = new SeededChoice(`instance:${seed}/${index}`).uuid('instance-id')
     roster.push({
       index,
+      seed: `${seed}/${index}`,
       machine,
       machineSeed,
       platform: original?.platform ?? dice.share(profile.platforms),
@@ -58,7 +61,7 @@ export function makeRoster(profile: Profile, nodes: number, seed: string, spread
 
 /** Half of those that are away have room for fewer lines than they make (`buffered_log_max`). */
 function travelPlan(dice: Dice): MemberPlan['travel'] {
-  return { hours: dice.between(6, 18), maxBufferedLines: dice.hits(0.5) ? 1_000 : 1_000_000 }
+  return { hours: dice.between(6, 18), maxBufferedLines: dice.hits(0.5) ? 300 : 1_000_000 }
 }
 
 /** The state of a member that never ran. */
