@@ -17,7 +17,7 @@ export interface ErasedLines {
 export function recentErasures(sql: SqlStorage, nowMs: number): ErasedLines[] {
   return sql
     .exec<{ node: string | null; until: number }>(
-      `SELECT node, requested_ms AS until FROM erasures WHERE finished_ms IS NULL OR requested_ms > ?
+      `SELECT node, requested_ms AS until FROM erasures WHERE finished_ms IS NULL OR finished_ms > ?
        ORDER BY id DESC LIMIT ?`,
       nowMs - ARRIVES_WITHIN_MS,
       MAX_RECENT,

@@ -155,7 +155,10 @@ describe('newest snapshots', () => {
     await send(environment, [snapshot(A, HOUR_MS, 3), snapshot(NODES[3] ?? '', HOUR_MS, 4)])
     for (const limit of [1, 2, 100]) {
       const items = await allPages<LogItem>(server, path(environment), limit)
-      const shown = items.map(({ nodeId, line }) => [nodeId, (line?.['snapshot'] as object[] | undefined)?.length])
+      const shown = items.map(({ nodeId, line }) => [
+        nodeId,
+        (line?.['snapshot'] as object[] | undefined)?.length,
+      ])
       expect(shown).toEqual([
         [A, 3],
         [B, 1_500],
