@@ -5,11 +5,14 @@ import type { QueryRow } from '../db/queries.ts'
 import { hostnamesOf } from '../db/targets.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { BadCursor, pageAnswers, pageResults, type Page } from '../queries/read.ts'
+import { ALL_ROWS } from '../queries/row-filter.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, repliesList, time } from './describe.ts'
 import { pagingQuery, timeKey } from './paging.ts'
+import { bothOrNeither } from './log-filter.ts'
 import { unprocessable } from './problem.ts'
 import { queryOfPath } from './query-view.ts'
+import { rowFilterOf, rowFilterQuery } from './row-filter-query.ts'
 
 const resultSchema = z
   .object({
@@ -43,15 +46,17 @@ export function addQueryAnswerRoutes(routes: OperatorRoutes): void {
     createRoute({
       method: 'get',
       path: '/environments/{env}/queries/{id}/results',
-      request,
+      request: { ...request, query: request.query.extend(rowFilterQuery).check(bothOrNeither) },
       responses: repliesList(resultSchema),
     }),
     async (c) => {
-      const { cursor = null, limit } = c.req.valid('query')
+      const { cursor = null, limit, node, column, value } = c.req.valid('query')
+      const isFiltered = node !== undefined || column !== undefined
+      const filter = isFiltered ? rowFilterOf({ node, column, value }) : ALL_ROWS
       return answerPage(
         c,
         c.req.valid('param').id,
-        (row) => pageResults(c.env, row.environmentId, row, cursor, limit),
+        (row) => pageResults(c.env, row.environmentId, row, cursor, limit, filter),
         // The row goes on as the agent wrote it.
         (item, start) => `${start},"columns":${item.columns}}`,
       )

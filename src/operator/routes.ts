@@ -35,6 +35,7 @@ import { addTargetPreviewRoutes } from './target-preview.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
 import { addQueryRoutes } from './queries.ts'
+import { addQueryExportRoutes } from './query-exports.ts'
 import { addQueryStragglerRoutes } from './query-stragglers.ts'
 import { addQueryStreamRoutes } from './query-stream.ts'
 import { notFound, unprocessable } from './problem.ts'
@@ -64,6 +65,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,
+  addQueryExportRoutes,
   addQueryStreamRoutes,
   addQueryStragglerRoutes,
   addCarveRoutes,

@@ -12,13 +12,17 @@ import {
   type AnswerRecord,
 } from './answer.ts'
 import { MAX_ANSWER_BYTES } from './constants.ts'
+import { ALL_ROWS, matchesRow, type RowFilter } from './row-filter.ts'
 import { splitRows } from './rows.ts'
 import { answerShardStub } from './shard-name.ts'
 
 /** How long the shards of a query are waited for. */
 const SHARDS_WITHIN_MS = 5_000
-/** Compressed rows that one shard hands over for one page. */
-const MAX_PAGE_BYTES = 4 * 1_024 * 1_024
+/** Compressed rows that the shards together hand over at once: an isolate has 128 MB for everything. */
+const MAX_PAGE_BYTES = 8 * 1_024 * 1_024
+/** Rows of one shard that are looked through at once for those that match, and how often one call looks. */
+const MAX_FILTERED_ROWS = 20_000
+const MAX_ROUNDS = 8
 
 export interface QueryPlace {
   number: number
@@ -99,39 +103,65 @@ export async function pageAnswers(
   }
 }
 
-/** One page of result rows, newest answers first, rows of an answer in the agent's order. Throws BadCursor. */
+/**
+ * One page of the result rows that match, newest answers first, rows of an answer in the agent's order. Where few match it
+ * may be short and still have a next one. Throws BadCursor.
+ */
 export async function pageResults(
   env: Env,
   environmentId: string,
   query: QueryPlace,
   cursor: string | null,
   limit: number,
+  filter: RowFilter = ALL_ROWS,
 ): Promise<Page<ResultItem>> {
-  const from = cursor === null ? null : readCursor(cursor)
+  let from = cursor === null ? null : readCursor(cursor)
+  const items: ResultItem[] = []
+  for (let round = 1; ; round += 1) {
+    const next = await addResults(env, environmentId, query, from, limit, filter, items)
+    if (next === null) return { items, nextCursor: null }
+    from = next
+    // Without a filter the first round brings rows; with one a reply may be short, rather than late.
+    if (items.length > 0 || round >= MAX_ROUNDS) return { items, nextCursor: writeCursor(from) }
+  }
+}
+
+/** Adds one round's rows that match, until there are `limit`. Returns where to go on; null where nothing is left. */
+async function addResults(
+  env: Env,
+  environmentId: string,
+  query: QueryPlace,
+  from: Cursor | null,
+  limit: number,
+  filter: RowFilter,
+  items: ResultItem[],
+): Promise<Cursor | null> {
   const skipped = from?.row ?? 0
+  const maxRows = filter === ALL_ROWS ? limit + skipped + 1 : MAX_FILTERED_ROWS
+  const maxBytes = Math.ceil(MAX_PAGE_BYTES / query.shards)
   const lists = await eachShard(env, environmentId, query.shards, (shard) =>
-    shard.recordsWithRows(query.number, from, limit + skipped + 1, MAX_PAGE_BYTES),
+    shard.recordsWithRows(query.number, from, maxRows, maxBytes),
   )
   // A shard that stopped early may have more answers that are newer than another's older ones: beyond its last one
   // nothing is certain.
   const ends = lists.filter(({ complete }) => !complete).flatMap(({ records }) => records.at(-1) ?? [])
   const bound = ends.sort(compareNewestFirst)[0]
   const records = lists.flatMap((list) => list.records).sort(compareNewestFirst)
-  const items: ResultItem[] = []
   for (const record of records) {
     if (bound !== undefined && compareNewestFirst(record, bound) > 0) break
     const { nodeId, ordinal, receivedAtMs } = record
     const isFirst = from !== null && compareNewestFirst(record, from) === 0
-    const rows = record.rows === null ? [] : splitRows(await inflateRows(record.rows))
+    const isMeant = filter.nodeId === null || filter.nodeId === nodeId
+    const rows = record.rows === null || !isMeant ? [] : splitRows(await inflateRows(record.rows))
     for (let row = isFirst ? skipped : 0; row < rows.length; row += 1) {
-      if (items.length === limit) return { items, nextCursor: writeCursor({ receivedAtMs, ordinal, row }) }
-      items.push({ nodeId, ordinal, receivedAtMs, columns: textOf(rows[row] ?? utf8('{}')) })
+      if (items.length === limit) return { receivedAtMs, ordinal, row }
+      const columns = textOf(rows[row] ?? utf8('{}'))
+      if (matchesRow(filter, columns)) items.push({ nodeId, ordinal, receivedAtMs, columns })
     }
-    if (bound !== undefined && compareNewestFirst(record, bound) === 0) {
-      return { items, nextCursor: writeCursor({ receivedAtMs, ordinal, row: rows.length }) }
-    }
+    if (bound !== undefined && compareNewestFirst(record, bound) === 0)
+      return { receivedAtMs, ordinal, row: isMeant ? rows.length : record.rowCount }
   }
-  return { items, nextCursor: null }
+  return null
 }
 
 type Shard = ReturnType<typeof answerShardStub>
@@ -148,7 +178,8 @@ async function eachShard<T>(
   return new Deadline(SHARDS_WITHIN_MS).run(Promise.all(asked))
 }
 
-async function inflateRows(rows: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+/** Stored rows as the JSON array that they are. Throws where they are not: they are our own. */
+export async function inflateRows(rows: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
   const plain = await gunzip(rows, 2 * MAX_ANSWER_BYTES)
   if (!plain.ok) throw new Error('rows that we stored do not inflate')
   return plain.value

@@ -1,0 +1,27 @@
+/** Which result rows an operator wants. Pure. */
+
+export interface RowFilter {
+  nodeId: string | null
+  /** The column of this name has this value, as a text. */
+  column: { name: string; value: string } | null
+}
+
+export const ALL_ROWS: RowFilter = { nodeId: null, column: null }
+
+/** The columns of a row, as texts: agents send texts, but releases with `logger_numerics` send numbers, too. */
+export function columnsOf(row: string): Map<string, string> {
+  const columns = new Map<string, string>()
+  for (const [name, value] of Object.entries(JSON.parse(row, keepNumbers) as Record<string, unknown>))
+    columns.set(name, typeof value === 'string' ? value : JSON.stringify(value))
+  return columns
+}
+
+/** Whether a row (JSON object text) has the wanted column. */
+export function matchesRow({ column }: RowFilter, row: string): boolean {
+  return column === null || columnsOf(row).get(column.name) === column.value
+}
+
+/** Numbers as they are written: a 64-bit one would be rounded. */
+function keepNumbers(_name: string, value: unknown, context?: { source?: string }): unknown {
+  return typeof value === 'number' ? (context?.source ?? value) : value
+}

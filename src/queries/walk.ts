@@ -1,0 +1,71 @@
+/**
+ * Walks all rows of a query, answer by answer: for exports and counts. Memory stays flat, and each call to a shard is
+ * short, so that agents never wait for an operator (design 4). In no order that is promised.
+ */
+
+import { textOf } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
+import { compareNewestFirst, type AnswerPosition, type AnswerRecord } from './answer.ts'
+import { inflateRows, type QueryPlace } from './read.ts'
+import { matchesRow, type RowFilter } from './row-filter.ts'
+import { splitRows } from './rows.ts'
+import { answerShardStub } from './shard-name.ts'
+
+/** How long one shard is waited for. */
+const SHARD_WITHIN_MS = 10_000
+/** Compressed rows of one call; inflated one answer after the other. */
+const CALL_BYTES = 2 * 1_024 * 1_024
+const CALL_ROWS = 50_000
+
+interface RowsOfShard {
+  records: (AnswerRecord & { rows: Uint8Array | null })[]
+  complete: boolean
+}
+
+/** An answer that has rows which match, each as the agent wrote it. */
+export interface WalkedAnswer {
+  nodeId: string
+  receivedAtMs: number
+  rows: string[]
+}
+
+/** Answers that came before the walk began, a call's worth at a time. Throws where a shard does not answer. */
+export async function* walkRows(
+  env: Env,
+  environmentId: string,
+  query: QueryPlace,
+  filter: RowFilter,
+): AsyncGenerator<WalkedAnswer[]> {
+  for (let index = 0; index < query.shards; index += 1) {
+    const shard = answerShardStub(env, environmentId, query.shards, index)
+    // Newest first, and what comes meanwhile is newer than where the walk is: it is not seen.
+    let place: AnswerPosition | null = null
+    for (;;) {
+      const from: AnswerPosition | null = place
+      const { records, complete }: RowsOfShard = await new Deadline(SHARD_WITHIN_MS).run(
+        shard.recordsWithRows(query.number, from, CALL_ROWS, CALL_BYTES),
+      )
+      // The place itself was the last of the call before.
+      const fresh = records.filter((record) => from === null || compareNewestFirst(record, from) !== 0)
+      const answers: WalkedAnswer[] = []
+      for (const record of fresh) {
+        const answer = await answerOf(record, filter)
+        if (answer.rows.length > 0) answers.push(answer)
+      }
+      if (answers.length > 0) yield answers
+      const last = fresh.at(-1)
+      if (complete || last === undefined) break
+      place = { receivedAtMs: last.receivedAtMs, ordinal: last.ordinal }
+    }
+  }
+}
+
+async function answerOf(
+  record: AnswerRecord & { rows: Uint8Array | null },
+  filter: RowFilter,
+): Promise<WalkedAnswer> {
+  const { nodeId, receivedAtMs } = record
+  const isMeant = filter.nodeId === null || filter.nodeId === nodeId
+  const rows = record.rows === null || !isMeant ? [] : splitRows(await inflateRows(record.rows))
+  return { nodeId, receivedAtMs, rows: rows.map(textOf).filter((row) => matchesRow(filter, row)) }
+}
