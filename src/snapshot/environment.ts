@@ -6,23 +6,19 @@
 import { DurableObject } from 'cloudflare:workers'
 import { closeQueries, forgetQuery, listErased } from '../db/query-life.ts'
 import { readEnvironmentRows } from '../db/snapshot-rows.ts'
-import {
-  ACCELERATED_FOR_MS,
-  acceleratedNodes,
-  accelerationCap,
-  DEFAULT_ACCELERATE_SHARE,
-} from '../fleet/acceleration.ts'
+import { ACCELERATED_FOR_MS } from '../fleet/acceleration.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { Turns } from '../lib/turns.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
-import { compileEnvironment, partHash, type CompiledEnvironment, type QueryDefinition } from './compile.ts'
+import { acceleratedPart } from './accelerated.ts'
+import { copySnapshot, deleteCopies } from './archive-copy.ts'
+import { compileEnvironment, type CompiledEnvironment, type QueryDefinition } from './compile.ts'
 import { ENVIRONMENT_SCHEMA, EnvironmentStore } from './environment-store.ts'
-import { HEAD_FORMAT, partsOf, type EnvironmentHead, type HeadAcceleration, type HeadQuery } from './head.ts'
-import { headKey, partKey } from './keys.ts'
-import { remainingOf } from './remaining.ts'
+import { HEAD_FORMAT, partsOf, type EnvironmentHead } from './head.ts'
+import { HeadQueries } from './head-queries.ts'
 import { mayPublish, type SnapshotFacts } from './safety.ts'
 
 /** How often a published environment looks into D1 for what a lost message missed. */
@@ -54,6 +50,7 @@ export interface WatchResult {
 
 export class Environment extends DurableObject<Env> {
   readonly #store: EnvironmentStore
+  readonly #queries: HeadQueries
   /** Each publication is put together over several awaits; one must not overtake another. */
   readonly #publications = new Turns()
   readonly #copies = new Turns()
@@ -63,6 +60,7 @@ export class Environment extends DurableObject<Env> {
     super(ctx, env)
     applySchema(ctx.storage, ENVIRONMENT_SCHEMA)
     this.#store = new EnvironmentStore(ctx.storage.sql)
+    this.#queries = new HeadQueries(this.#store)
   }
 
   /** The present head; null where there is no such environment. */
@@ -102,6 +100,7 @@ export class Environment extends DurableObject<Env> {
     const open = new Set(this.#store.queries().map(({ number }) => number))
     for (const { number, bits } of reports)
       if (open.has(number)) this.#store.putRemaining(number, shard, bits)
+    this.#queries.changed(reports.map(({ number }) => number))
     await this.#publications.run(() => this.#publish())
     await this.#closeFinished(Date.now())
   }
@@ -209,6 +208,7 @@ export class Environment extends DurableObject<Env> {
   async #install(compiled: CompiledEnvironment, facts: SnapshotFacts): Promise<void> {
     for (const [hash, bytes] of compiled.parts) this.#store.putPart(hash, bytes)
     this.#store.replaceQueries(compiled.queries)
+    this.#queries.changed()
     const { environmentId, name, revision, minimumIssuedAtS, configurationVersion } = compiled
     const { configurationParts, layers, namesPart, retention, revokedPart } = compiled
     const base = { environmentId, name, revision, minimumIssuedAtS, configurationVersion, configurationParts }
@@ -222,11 +222,11 @@ export class Environment extends DurableObject<Env> {
     newFacts?: SnapshotFacts,
   ): Promise<void> {
     const nowMs = Date.now()
-    const queries = await this.#headQueries(nowMs)
+    const queries = await this.#queries.open(nowMs)
     const present = this.#store.head()
     const facts = newFacts ?? present?.facts
     if (facts === undefined || (base === undefined && present === null)) return
-    const accelerated = await this.#accelerated(facts, nowMs)
+    const accelerated = await acceleratedPart(this.#store, facts, nowMs)
     const moving = JSON.stringify([queries, accelerated])
     if (base === undefined && moving === JSON.stringify([present?.head.queries, present?.head.accelerated]))
       return
@@ -240,7 +240,7 @@ export class Environment extends DurableObject<Env> {
     else head.accelerated = accelerated
     this.#store.putHead(head, facts)
     const dropped = this.#store.dropUnusedParts(new Set(partsOf(head)), nowMs)
-    if (dropped.length > 0) this.ctx.waitUntil(this.#deleteCopies(dropped))
+    if (dropped.length > 0) this.ctx.waitUntil(deleteCopies(this.env.ARCHIVE, this.#environmentId, dropped))
     await this.#arm(RECONCILE_EVERY_MS)
     this.ctx.waitUntil(
       this.#copy().catch(async (error: unknown) => {
@@ -250,45 +250,9 @@ export class Environment extends DurableObject<Env> {
     )
   }
 
-  /** The nodes that poll fast because of what is watched; undefined where there are none. */
-  async #accelerated(facts: SnapshotFacts, nowMs: number): Promise<HeadAcceleration | undefined> {
-    const watches = this.#store.watches(nowMs)
-    const cap = accelerationCap(facts.nodeCount, facts.accelerateShare ?? DEFAULT_ACCELERATE_SHARE)
-    if (watches.length === 0 || cap === 0) return undefined
-    const nodes = acceleratedNodes(
-      watches.map(({ targets }) => NodeSet.fromBytes(targets)),
-      cap,
-    )
-    const bytes = nodes.toBytes()
-    const part = await partHash(bytes)
-    this.#store.putPart(part, bytes)
-    return { untilMs: Math.max(...watches.map(({ untilMs }) => untilMs)), part }
-  }
-
-  async #headQueries(nowMs: number): Promise<HeadQuery[]> {
-    const queries: HeadQuery[] = []
-    for (const query of this.#store.queries()) {
-      if (query.expiresAtMs <= nowMs) continue
-      const remaining = remainingOf(query, this.#store.remaining(query.number))
-      if (remaining.size === 0) continue
-      const bytes = remaining.toBytes()
-      const targetPart = await partHash(bytes)
-      this.#store.putPart(targetPart, bytes)
-      const { number, kind, shards, expiresAtMs } = query
-      queries.push({ number, kind, shards, expiresAtMs, targetPart })
-    }
-    return queries
-  }
-
   /** Tells D1 which open queries are over, then reads back what that made of the environment. */
   async #closeFinished(nowMs: number): Promise<void> {
-    const closed: { number: number; status: 'complete' | 'expired' }[] = []
-    for (const query of this.#store.queries()) {
-      const { number } = query
-      if (remainingOf(query, this.#store.remaining(number)).size === 0)
-        closed.push({ number, status: 'complete' })
-      else if (query.expiresAtMs <= nowMs) closed.push({ number, status: 'expired' })
-    }
+    const closed = this.#queries.finished(nowMs)
     if (closed.length === 0) return
     await closeQueries(this.env.DB, this.#environmentId, closed, nowMs)
     await this.#compileAndInstall(false)
@@ -306,30 +270,9 @@ export class Environment extends DurableObject<Env> {
 
   /** One copy after the other, so that an older head never ends up over a newer one; a hung one is given up. */
   #copy(): Promise<void> {
-    return this.#copies.run(() => new Deadline(COPY_WITHIN_MS).run(this.#copyToArchive()))
-  }
-
-  /** A copy that is left behind costs its storage, nothing else. */
-  async #deleteCopies(hashes: readonly string[]): Promise<void> {
-    try {
-      await this.env.ARCHIVE.delete(hashes.map((hash) => partKey(this.#environmentId, hash)))
-    } catch (error) {
-      console.warn(
-        JSON.stringify({ event: 'snapshot-copies-left', count: hashes.length, error: String(error) }),
-      )
-    }
-  }
-
-  async #copyToArchive(): Promise<void> {
-    const present = this.#store.head()
-    if (present === null || present.copied) return
-    const { head } = present
-    for (const { hash, bytes } of this.#store.uncopiedParts(partsOf(head))) {
-      await this.env.ARCHIVE.put(partKey(this.#environmentId, hash), bytes)
-      this.#store.markPartCopied(hash)
-    }
-    await this.env.ARCHIVE.put(headKey(this.#environmentId), JSON.stringify(head))
-    this.#store.markCopied(head.publication)
+    return this.#copies.run(() =>
+      new Deadline(COPY_WITHIN_MS).run(copySnapshot(this.env.ARCHIVE, this.#environmentId, this.#store)),
+    )
   }
 
   /** Wakes up after `withinMs`, when the next query or watch ends, or when it was to wake up anyway: whichever is first. */
