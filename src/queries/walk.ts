@@ -17,8 +17,10 @@ const SHARD_WITHIN_MS = 10_000
 const CALL_BYTES = 2 * 1_024 * 1_024
 const CALL_ROWS = 50_000
 
+type StoredAnswer = AnswerRecord & { rows: Uint8Array | null }
+
 interface RowsOfShard {
-  records: (AnswerRecord & { rows: Uint8Array | null })[]
+  records: StoredAnswer[]
   complete: boolean
 }
 
@@ -46,24 +48,22 @@ export async function* walkRows(
         shard.recordsWithRows(query.number, from, CALL_ROWS, CALL_BYTES),
       )
       // The place itself was the last of the call before.
-      const fresh = records.filter((record) => from === null || compareNewestFirst(record, from) !== 0)
+      const fresh: StoredAnswer[] =
+        from === null ? records : records.filter((record) => compareNewestFirst(record, from) !== 0)
       const answers: WalkedAnswer[] = []
       for (const record of fresh) {
         const answer = await answerOf(record, filter)
         if (answer.rows.length > 0) answers.push(answer)
       }
       if (answers.length > 0) yield answers
-      const last = fresh.at(-1)
+      const last: StoredAnswer | undefined = fresh.at(-1)
       if (complete || last === undefined) break
       place = { receivedAtMs: last.receivedAtMs, ordinal: last.ordinal }
     }
   }
 }
 
-async function answerOf(
-  record: AnswerRecord & { rows: Uint8Array | null },
-  filter: RowFilter,
-): Promise<WalkedAnswer> {
+async function answerOf(record: StoredAnswer, filter: RowFilter): Promise<WalkedAnswer> {
   const { nodeId, receivedAtMs } = record
   const isMeant = filter.nodeId === null || filter.nodeId === nodeId
   const rows = record.rows === null || !isMeant ? [] : splitRows(await inflateRows(record.rows))
