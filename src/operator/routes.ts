@@ -8,6 +8,7 @@ import { controlDb } from '../db/control.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { addArchiveHealthRoutes } from './archive-health.ts'
 import { addArchiveObjectRoutes } from './archive-objects.ts'
+import { addAccelerationRoutes } from './acceleration.ts'
 import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
 import { addCarveRoutes } from './carves.ts'
@@ -68,6 +69,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addQueryExportRoutes,
   addQueryStreamRoutes,
   addQueryStragglerRoutes,
+  addAccelerationRoutes,
   addCarveRoutes,
   addLogRoutes,
   addTailRoutes,
