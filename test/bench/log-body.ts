@@ -6,13 +6,14 @@ import { gzipSync } from 'node:zlib'
 export function resultLine(hostIdentifier: string, number: number): Record<string, unknown> {
   const pid = 1_000 + ((number * 7_919) % 60_000)
   const unixTime = 1_763_769_600 + number
+  const name = `pack/inventory/query_${number % 30}`
   return {
-    name: `pack/inventory/query_${number % 30}`,
+    name,
     hostIdentifier,
     calendarTime: 'Sat Nov 22 00:00:00 2025 UTC',
     unixTime,
     epoch: 0,
-    counter: number,
+    counter: nextCounter(hostIdentifier, name),
     numerics: false,
     decorations: { host_uuid: hostIdentifier, hostname: `host-${hostIdentifier.slice(0, 8)}` },
     columns: {
@@ -23,6 +24,16 @@ export function resultLine(hostIdentifier: string, number: number): Record<strin
     },
     action: 'added',
   }
+}
+
+const counters = new Map<string, number>()
+
+/** Agents count the results of each query without gaps (spec 4.5): what has some is noted, and costs rows. */
+function nextCounter(hostIdentifier: string, name: string): number {
+  const key = `${hostIdentifier}/${name}`
+  const counter = counters.get(key) ?? 0
+  counters.set(key, counter + 1)
+  return counter
 }
 
 function statusLine(hostIdentifier: string, number: number): Record<string, unknown> {
@@ -40,7 +51,7 @@ function statusLine(hostIdentifier: string, number: number): Record<string, unkn
 }
 
 export interface LogBody {
-  bytes: Uint8Array
+  bytes: Uint8Array<ArrayBuffer>
   headers: Record<string, string>
   /** Bytes of the lines alone. */
   lineBytes: number

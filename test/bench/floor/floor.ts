@@ -36,7 +36,7 @@ interface Measured {
 }
 
 export async function runFloor({ short }: BenchOptions): Promise<BenchResult> {
-  const rounds = short ? 2 : 7
+  const rounds = short ? 1 : 7
   const roundMs = short ? 150 : 400
   const server = await startBenchServer('test/bench/floor/entry.ts', [
     'queuePort',

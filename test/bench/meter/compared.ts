@@ -4,6 +4,7 @@ import type { Spent } from './budgets.ts'
 import type { Extras } from './extras.ts'
 import type { Fleet, Intervals, Port, Units } from './model.ts'
 import type { QueryCount, TrafficCount } from './traffic.ts'
+import type { WatchedCount } from './watched.ts'
 
 /** Design 5: the intervals that are compared, and what a fleet of them is to cost at most, with 1.2 MB a node and day. */
 export const FAST: Intervals = { distributedS: 60, configS: 300, logS: 300 }
@@ -19,6 +20,8 @@ export interface Metered {
   units: Units
   traffic: readonly TrafficCount[]
   query: QueryCount | null
+  /** Queries while an operator watches; null: not measured. */
+  watched: WatchedCount | null
   /** From log POSTs to lines that readers find. */
   toArchiveMs: readonly number[]
   extras: Extras

@@ -86,6 +86,8 @@ for (const [name, metered, real] of [
 
 /** Each app has snapshots and presence of its own, as each isolate has. */
 const isolates = new Map<string, App>()
+/** Lines that are older were sent as such, to be compacted. */
+const HOUR_MS = 3_600_000
 /** From the agent's POST to lines that readers find, in milliseconds. */
 let toArchiveMs: number[] = []
 
@@ -130,10 +132,13 @@ export default {
       count('requests')
       const { metered, done } = meteredMessages(batch)
       await consumeQueue(metered, meteredEnv(env))
+      count('done')
       for (const message of done) {
         const content = decodeMessage(message.body)
         const origin = content !== null && 'origin' in content ? content.origin : null
-        if (origin) toArchiveMs.push(Date.now() - origin.receivedAtMs)
+        const ageMs = origin ? Date.now() - origin.receivedAtMs : 0
+        if (ageMs > HOUR_MS) count('archived-late')
+        else if (origin) toArchiveMs.push(ageMs)
       }
     }),
   scheduled: ({ scheduledTime }, env, ctx) =>

@@ -11,6 +11,15 @@ const FLEET: model.Fleet = {
   port: 'queue',
 }
 const POST: model.PostUnits = { lineBytes: 3_500, port: 'queue', queueOperations: 1, r2ClassA: 0 }
+const NOTHING: model.CompactionShare = {
+  workerRequests: 0,
+  queueOperations: 0,
+  objectRequests: 0,
+  rowsRead: 0,
+  rowsWritten: 0,
+  r2ClassA: 0,
+  r2ClassB: 0,
+}
 const UNITS: model.Units = {
   cpuMs: { read: 1, config: 1, log: { queue: 1, inbox: 1 }, consumerPerMessage: 0 },
   posts: [POST, { ...POST, lineBytes: 350_000, queueOperations: 2 }],
@@ -24,6 +33,7 @@ const UNITS: model.Units = {
     d1RowsReadPerMessage: 0,
     r2ClassBPerMessage: { queue: 0, inbox: 1 },
   },
+  compaction: { wake: NOTHING, object: NOTHING, step: NOTHING, cpuMsPerMb: 0 },
   head: { rowsRead: 0, activeMs: 0 },
   flush: { activeMs: 0 },
   background: {
@@ -82,5 +92,29 @@ describe('a month', () => {
     expect(model.usageOf({ ...FLEET, intervals: slow }, UNITS).workerRequests).toBeLessThan(
       usage.workerRequests / 3,
     )
+  })
+})
+
+describe('the first answer', () => {
+  it('of one node comes as its poll does, of many nearly at once', () => {
+    expect(model.firstWaitS(60, 1)).toEqual(model.waitS(60))
+    expect(model.firstWaitS(60, 1_000).p95).toBeLessThan(0.2)
+  })
+})
+
+describe('compaction', () => {
+  it('costs what each object and each step does, and its wake-ups', () => {
+    const small = { ...FLEET, nodes: 100 }
+    const rows = { ...NOTHING, rowsWritten: 1 }
+    const consumer = { ...UNITS.consumer, r2ClassAPerBatch: 2 }
+    const rowsWith = (part: Partial<model.Units['compaction']>) => {
+      const units = { ...UNITS, consumer, compaction: { ...UNITS.compaction, ...part } }
+      return model.usageOf(small, units).objectRowsWritten
+    }
+    const objectsAMonth = model.objectsPerSecond(small, { consumer }) * 30 * 86_400
+    expect(rowsWith({ object: rows }) - rowsWith({})).toBeCloseTo(objectsAMonth)
+    expect(rowsWith({ wake: rows }) - rowsWith({})).toBeCloseTo(4 * 24 * 30)
+    // A small fleet's hour is one step.
+    expect(rowsWith({ step: rows }) - rowsWith({})).toBeCloseTo(24 * 30)
   })
 })

@@ -27,6 +27,17 @@ export interface PostUnits {
   r2ClassA: number
 }
 
+/** What a part of compaction causes. Rows are those of the Archive object. */
+export interface CompactionShare {
+  workerRequests: number
+  queueOperations: number
+  objectRequests: number
+  rowsRead: number
+  rowsWritten: number
+  r2ClassA: number
+  r2ClassB: number
+}
+
 /** All that was measured. Rows are those of objects' SQLite unless D1 is named. */
 export interface Units {
   cpuMs: { read: number; config: number; log: Record<Port, number>; consumerPerMessage: number }
@@ -44,6 +55,8 @@ export interface Units {
     d1RowsReadPerMessage: number
     r2ClassBPerMessage: Record<Port, number>
   }
+  /** Of a wake-up for nothing, of each object that is compacted, and of each step beside its objects. */
+  compaction: { wake: CompactionShare; object: CompactionShare; step: CompactionShare; cpuMsPerMb: number }
   head: { rowsRead: number; activeMs: number }
   flush: { activeMs: number }
   /** Of the cron trigger each minute and of objects' alarms each five minutes, together. */
@@ -69,6 +82,17 @@ const BATCH_MESSAGES = 100
 const BATCH_TIMEOUT_S = 5
 /** An archive object is written when its lines come to this (logs/archive-writer.ts). */
 const PIECE_BYTES = 4 * 1_024 * 1_024
+/** The cron trigger wakes compaction so often (logs/compact/schedule.ts). */
+const WAKES_PER_HOUR = 4
+/** A step holds so many inflated bytes, and so many objects (logs/index/compaction.ts). */
+const STEP_BYTES = 32 * 1_024 * 1_024
+const STEP_OBJECTS = 1_000
+/**
+ * Rows of an object that go an hour after it was replaced (`retire`): read off the statements, because nobody waits for
+ * it here. The row with its indexes, its ids, and its key on the list of garbage and off it again.
+ */
+const ROWS_RETIRED_PER_OBJECT = 7
+const HOUR_S = 3_600
 /** How long archive objects are kept (logs/archive-object.ts). */
 const RETENTION_DAYS = 90
 
@@ -123,6 +147,7 @@ export function usageOf(fleet: Fleet, units: Units): Usage {
   addRequests(usage, fleet, units, month)
   addConsumer(usage, fleet, units, month)
   addIsolates(usage, fleet, units, month)
+  addCompaction(usage, fleet, units, month)
   const { background } = units
   usage.workerRequests += month(background.workerRequestsPerMinute / 60)
   usage.r2ClassA += month(background.r2ClassAPerMinute / 60 + background.r2ClassAPerFiveMinutes / 300)
@@ -157,19 +182,41 @@ function addConsumer(usage: Usage, fleet: Fleet, units: Units, month: Month): vo
   const { logs } = ratesOf(fleet)
   const { consumer, cpuMs } = units
   const batches = batchesPerSecond(logs)
-  const postBytes = lineBytesPerPost(fleet)
   usage.workerRequests += month(batches)
   usage.workerCpuMs += month(logs * cpuMs.consumerPerMessage)
   // Each batch closes its pieces; beyond that, one more put for each full piece.
-  usage.r2ClassA += month(
-    batches * consumer.r2ClassAPerBatch + Math.max(0, (logs * postBytes) / PIECE_BYTES - batches),
-  )
+  usage.r2ClassA += month(objectsPerSecond(fleet, units))
   usage.r2ClassB += month(logs * consumer.r2ClassBPerMessage[fleet.port])
   usage.objectRequests += month(batches * consumer.objectRequestsPerBatch)
   usage.objectRowsWritten += month(batches * consumer.rowsWrittenPerBatch)
   usage.objectRowsRead += month(batches * consumer.rowsReadPerBatch)
   usage.d1RowsRead += month(logs * consumer.d1RowsReadPerMessage)
   usage.r2GbMonths += (fleet.nodes * fleet.lineBytesPerDay * units.storedShare * RETENTION_DAYS) / 1e9
+}
+
+/** Archive objects that the consumer writes in a second. */
+export function objectsPerSecond(fleet: Fleet, { consumer }: Pick<Units, 'consumer'>): number {
+  const { logs } = ratesOf(fleet)
+  const batches = batchesPerSecond(logs)
+  const full = (logs * lineBytesPerPost(fleet)) / PIECE_BYTES
+  return batches * consumer.r2ClassAPerBatch + Math.max(0, full - batches)
+}
+
+function addCompaction(usage: Usage, fleet: Fleet, units: Units, month: Month): void {
+  const { wake, object, step, cpuMsPerMb } = units.compaction
+  const lineBytes = (fleet.nodes * fleet.lineBytesPerDay) / 86_400
+  const objects = objectsPerSecond(fleet, units)
+  const steps = Math.max(lineBytes / STEP_BYTES, objects / STEP_OBJECTS, Math.min(objects, 1 / HOUR_S))
+  const all = (key: keyof CompactionShare) =>
+    month((WAKES_PER_HOUR / HOUR_S) * wake[key] + objects * object[key] + steps * step[key])
+  usage.workerRequests += all('workerRequests')
+  usage.workerCpuMs += month((lineBytes / 1e6) * cpuMsPerMb)
+  usage.queueOperations += all('queueOperations')
+  usage.objectRequests += all('objectRequests')
+  usage.objectRowsRead += all('rowsRead')
+  usage.objectRowsWritten += all('rowsWritten') + month(objects * ROWS_RETIRED_PER_OBJECT)
+  usage.r2ClassA += all('r2ClassA')
+  usage.r2ClassB += all('r2ClassB')
 }
 
 /** What isolates ask of the Environment and Presence objects, together. */
@@ -198,4 +245,10 @@ function addIsolates(usage: Usage, fleet: Fleet, { head, flush }: Units, month: 
 /** When something that waits for a node's next poll happens: any moment of the interval is as likely. */
 export function waitS(intervalS: number): { median: number; p95: number } {
   return { median: intervalS * 0.5, p95: intervalS * 0.95 }
+}
+
+/** When the first of so many nodes polls, each at a moment of its own within the interval. */
+export function firstWaitS(intervalS: number, nodes: number): { median: number; p95: number } {
+  const within = (share: number) => intervalS * (1 - (1 - share) ** (1 / nodes))
+  return { median: within(0.5), p95: within(0.95) }
 }

@@ -3,6 +3,7 @@
 import {
   costs,
   marginalCost,
+  OBJECT_GB,
   PLAN_DOLLARS,
   PRICES,
   PRICES_READ_ON,
@@ -13,14 +14,26 @@ import { rounded, table } from '../report.ts'
 import { percentile } from '../stats.ts'
 import { tallied } from './agents.ts'
 import { FAST, fleetOf, SLOW, TARGET_LINE_BYTES, type Metered } from './compared.ts'
-import { batchesPerSecond, isolateCalls, ratesOf, usageOf, waitS, type Intervals } from './model.ts'
+import {
+  batchesPerSecond,
+  firstWaitS,
+  isolateCalls,
+  ratesOf,
+  usageOf,
+  waitS,
+  type Intervals,
+} from './model.ts'
 import type { TrafficCount } from './traffic.ts'
+import { watchedHeadsPerHour, watchedReadsPerHour, type WatchedCount } from './watched.ts'
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000]
 /** Beyond this a fleet was not played in real time. */
 const LARGEST_PLAYED = 10_000
 /** A head is at most as old as T (2 s), and a refresh takes its time. */
 const HEAD_AGE_S = 2
+/** Targets of the query whose first answer is told. */
+const FIRST_OF = 1_000
+const WATCHED_NODES = 1_000
 
 export function meterTables(metered: Metered): string {
   return [
@@ -96,8 +109,9 @@ function itemTable({ units, isolates }: Metered): string {
   )}`
 }
 
-function volumeTable({ units, isolates, toArchiveMs }: Metered): string {
-  const archiveS = toArchiveMs.map((ms) => ms / 1_000)
+function volumeTable({ units, isolates, toArchiveMs, watched }: Metered): string {
+  const archiveS = inSeconds(toArchiveMs)
+  const watchedS = watched === null ? '-' : pairOf(inSeconds(watched.answeredMs))
   const rows = [FAST, SLOW].flatMap((intervals) =>
     [1e6, 10e6, 100e6].flatMap((lineBytes) =>
       (['queue', 'inbox'] as const).map((port) => [
@@ -107,11 +121,15 @@ function volumeTable({ units, isolates, toArchiveMs }: Metered): string {
         ),
         latency(waitS(intervals.logS), percentile(archiveS, 0.5), percentile(archiveS, 0.95)),
         latency(waitS(intervals.distributedS), HEAD_AGE_S / 2, HEAD_AGE_S),
+        latency(firstWaitS(intervals.distributedS, FIRST_OF), HEAD_AGE_S / 2, HEAD_AGE_S),
+        watchedS,
       ]),
     ),
   )
-  return `$ a month by intervals (distributed/config/log), MB of lines a node and day, and ack port; ${isolates} isolates
-${table(['', ...heads(), 'event to archive', 'query to answer'], rows)}`
+  const latencies = ['event to archive', 'query to answer, idle', `to first of ${FIRST_OF}, idle`, 'watched']
+  return `$ a month by intervals (distributed/config/log), MB of lines a node and day, and ack port; ${isolates} isolates.
+Beside it the latency that the same intervals give: median / p95 in seconds
+${table(['', ...heads(), ...latencies], rows)}`
 }
 
 function named({ distributedS, configS, logS }: Intervals): string {
@@ -119,7 +137,19 @@ function named({ distributedS, configS, logS }: Intervals): string {
 }
 
 function latency({ median, p95 }: { median: number; p95: number }, half: number, most: number): string {
-  return `${Math.round(median + half)} s, p95 ${Math.round(p95 + most)} s`
+  return `${shown(median + half)} / ${shown(p95 + most)}`
+}
+
+function pairOf(samples: readonly number[]): string {
+  return `${shown(percentile(samples, 0.5))} / ${shown(percentile(samples, 0.95))}`
+}
+
+function shown(seconds: number): string {
+  return seconds < 10 ? seconds.toFixed(1) : String(Math.round(seconds))
+}
+
+function inSeconds(samplesMs: readonly number[]): number[] {
+  return samplesMs.map((ms) => ms / 1_000)
 }
 
 function isolateTable({ units }: Metered): string {
@@ -138,19 +168,36 @@ function isolateTable({ units }: Metered): string {
 ${table(['', ...heads(), 'heads/s'], rows)}`
 }
 
-function extrasTable({ extras }: Metered): string {
+/** Polling alone: what the queries themselves cost stands beside it. */
+function watchedHourDollars({ units, isolates }: Metered, watched: WatchedCount): number {
+  const reads = watchedReadsPerHour(watched) * WATCHED_NODES
+  const heads = watchedHeadsPerHour(watched) * isolates
+  return marginalCost({
+    workerRequests: reads,
+    workerCpuMs: reads * units.cpuMs.read,
+    objectRequests: heads,
+    objectRowsRead: heads * units.head.rowsRead,
+    objectGbSeconds: Math.min(3_600, (heads * units.head.activeMs) / 1_000) * OBJECT_GB,
+  })
+}
+
+function extrasTable(metered: Metered): string {
+  const { extras, watched } = metered
   const row = (name: string, dollars: number) => [name, `$${dollars.toPrecision(2)}`]
   return `On top, without what the plan includes\n${table(
     ['what', '$'],
     [
       row('a live query answered by 1,000 nodes', marginalCost(extras.answer) * 1_000),
+      ...(watched === null
+        ? []
+        : [row(`an hour in which 1,000 nodes are watched`, watchedHourDollars(metered, watched))]),
       row('1,000 nodes enroll', marginalCost(extras.enroll) * 1_000),
       row('a carve of 1 GiB in blocks of 256 KiB', marginalCost(extras.carvedMib) * 1_024),
     ],
   )}`
 }
 
-function remarks({ units, isolates, toArchiveMs, query }: Metered): string {
+function remarks({ units, isolates, toArchiveMs, query, watched }: Metered): string {
   const usage = usageOf(fleetOf(100_000, FAST, TARGET_LINE_BYTES, 'queue', isolates), units)
   const dollars = costs(usage)
   const [largest, second] = (Object.keys(PRICES) as Billed[]).sort((a, b) => dollars[b] - dollars[a])
@@ -166,7 +213,8 @@ function remarks({ units, isolates, toArchiveMs, query }: Metered): string {
     query === null
       ? 'From query to answer: computed from the interval and the age of a head (2 s); measured without --short.'
       : `From query to answer, measured with ${query.answeredMs.length} of ${query.nodes} nodes at 60 s, 100 isolates: first ${seconds(query.answeredMs, 0)}, median ${seconds(query.answeredMs, 0.5)}, p95 ${seconds(query.answeredMs, 0.95)}.`,
-    'Watched: as idle; this Worker does not send accelerate or hold reads yet (design 4).',
+    watched === null ? 'Watched: measured without --short.' : watchedRemark(watched),
+    'Rows of the index that go an hour after compaction are computed; all others are counted.',
     `Object time: from call to reply as the caller sees it, on this machine. R2 storage: 90 days. Prices of ${PRICES_READ_ON}:`,
     `${[...new Set(Object.values(PRICES).map(({ source }) => source))].join(', ')} (developers.cloudflare.com).`,
   ].join('\n')
@@ -174,4 +222,9 @@ function remarks({ units, isolates, toArchiveMs, query }: Metered): string {
 
 function seconds(samplesMs: readonly number[], share: number): string {
   return `${(percentile(samplesMs, share) / 1_000).toFixed(1)} s`
+}
+
+function watchedRemark(watched: WatchedCount): string {
+  const { queries, nodes, isolates, firstMs, answeredMs } = watched
+  return `Watched, measured: ${queries} queries to ${nodes} accelerated nodes, ${isolates} isolates: first answer ${seconds(firstMs, 0.5)}, p95 ${seconds(firstMs, 0.95)}; a node's ${seconds(answeredMs, 0.5)}, p95 ${seconds(answeredMs, 0.95)}; ${rounded(watchedReadsPerHour(watched) / 60)} reads a node and minute.`
 }

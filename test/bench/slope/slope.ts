@@ -31,7 +31,8 @@ export async function runSlope({ short }: BenchOptions): Promise<BenchResult> {
   for (const nodes of short ? [100, 1_000] : [100, 1_000, 10_000]) slopes.push(await measure(nodes))
   const [first] = slopes
   const last = slopes.at(-1)
-  const growth = first === undefined || last === undefined ? Number.NaN : last.dollars / first.dollars
+  const growth = (of: (slope: Slope) => number) =>
+    first === undefined || last === undefined ? Number.NaN : of(last) / of(first)
   console.log(
     `The same work for each node: a configuration, two reads, a log POST of ten lines, a consumer behind it\n${table(
       ['nodes', '$ a million rounds', 'CPU ms', 'memory KiB'],
@@ -48,7 +49,32 @@ All for one node. CPU and memory are the whole workerd process's, local stand-in
   return {
     bench: 'slope',
     goals: [
-      goal(`cost of a node, ${last?.nodes} against ${first?.nodes}`, growth, '×', '<=', FLAT_WITHIN, true),
+      ...[
+        goal(
+          'cost',
+          growth(({ dollars }) => dollars),
+          '×',
+          '<=',
+          FLAT_WITHIN,
+          true,
+        ),
+        goal(
+          'memory',
+          growth(({ residentKib }) => residentKib),
+          '×',
+          '<=',
+          FLAT_WITHIN,
+          false,
+        ),
+        goal(
+          'CPU time',
+          growth(({ cpuMs }) => cpuMs),
+          '×',
+          '<=',
+          FLAT_WITHIN,
+          false,
+        ),
+      ].map((one) => ({ ...one, name: `${one.name} of a node, ${last?.nodes} against ${first?.nodes}` })),
       goal(
         'replies that were no answer',
         slopes.reduce((all, { failures }) => all + failures, 0),

@@ -3,6 +3,7 @@
  * whole, and what others felt meanwhile who were only polling. Agents try again as osqueryd does, but sooner.
  */
 
+import { logBody } from '../log-body.ts'
 import { startBenchServer, type BenchServer, ENROLL_SECRET } from '../server.ts'
 import type { BenchOptions } from '../options.ts'
 import { goal, table, type BenchResult } from '../report.ts'
@@ -11,8 +12,9 @@ import { percentile } from '../stats.ts'
 /** osqueryd waits 1 s, 4 s, 9 s … between tries (spec 1.3); here a second each, so that the storm is the worse. */
 const TRY_AGAIN_AFTER_MS = 1_000
 const MAX_TRIES = 120
-/** Others who poll once a second all the time. */
+/** Others who read, fetch their configuration and send a log line once a second each, all the time. */
 const BYSTANDERS = 20
+const FELT = ['read', 'config', 'log'] as const
 
 interface Agent {
   host: string
@@ -28,11 +30,12 @@ interface Wave {
   /** Of all agents, the last and successful one of each included. */
   tries: number
   agents: number
-  bystandersMs: number[]
+  /** What each kind of request took the others. */
+  feltMs: Record<(typeof FELT)[number], number[]>
 }
 
 export async function runStorm({ short }: BenchOptions): Promise<BenchResult> {
-  const count = short ? 300 : 2_000
+  const count = short ? 200 : 2_000
   const server = await startBenchServer('src/index.ts')
   try {
     const storm = new Storm(await server.url(), count)
@@ -42,7 +45,7 @@ export async function runStorm({ short }: BenchOptions): Promise<BenchResult> {
     await expireKeys(server)
     waves.push(await storm.wave('all are told to enroll anew', (agent) => storm.poll(agent)))
     console.log(
-      `${count.toLocaleString('en')} nodes, ${BYSTANDERS} others who poll once a second\n${waveTable(waves)}`,
+      `${count.toLocaleString('en')} nodes, ${BYSTANDERS} others who read, fetch and log once a second: median / p95 / worst ms\n${waveTable(waves)}`,
     )
     const lost = waves.reduce((all, wave) => all + wave.lost, 0)
     const known = await countNodes(server)
@@ -88,13 +91,15 @@ class Storm {
       if (agent.nodeKey === '') await this.#untilDone(agent, (one) => this.enroll(one))
     for (const agent of this.#agents) agent.tries = 0
     let isOver = false
-    const bystandersMs: number[] = []
+    const feltMs: Wave['feltMs'] = { read: [], config: [], log: [] }
     const others = this.#bystanders.map(async (agent) => {
       await pause(Math.random() * 1_000)
       while (!isOver) {
-        const startedAtMs = performance.now()
-        await this.poll(agent)
-        bystandersMs.push(performance.now() - startedAtMs)
+        for (const kind of FELT) {
+          const startedAtMs = performance.now()
+          await this.feel(agent, kind)
+          feltMs[kind].push(performance.now() - startedAtMs)
+        }
         await pause(1_000)
       }
     })
@@ -107,7 +112,7 @@ class Storm {
     await Promise.all(others)
     const tries = this.#agents.reduce((all, agent) => all + agent.tries, 0)
     const lost = done.filter((isDone) => !isDone).length
-    return { name, seconds, lost, tries, agents: this.#agents.length, bystandersMs }
+    return { name, seconds, lost, tries, agents: this.#agents.length, feltMs }
   }
 
   async enroll(agent: Agent): Promise<boolean> {
@@ -136,6 +141,16 @@ class Storm {
     return reply['retry'] !== true
   }
 
+  /** One request of a node that has nothing to do with the storm. */
+  async feel(agent: Agent, kind: (typeof FELT)[number]): Promise<void> {
+    if (kind === 'read') await this.poll(agent)
+    else if (kind === 'config') await this.#post('config', { node_key: agent.nodeKey })
+    else {
+      const { bytes } = logBody({ nodeId: agent.host, nodeKey: agent.nodeKey }, 1, { compressed: false })
+      await this.#post('log', bytes)
+    }
+  }
+
   async #untilDone(agent: Agent, act: (agent: Agent) => Promise<boolean>): Promise<boolean> {
     for (let i = 0; i < MAX_TRIES; i += 1) {
       agent.tries += 1
@@ -145,9 +160,10 @@ class Storm {
     return false
   }
 
-  async #post(path: string, body: object): Promise<Record<string, unknown>> {
+  async #post(path: string, body: object | Uint8Array<ArrayBuffer>): Promise<Record<string, unknown>> {
     const url = new URL(`/api/osquery/${path}`, this.#base)
-    const text = await fetch(url, { method: 'POST', body: JSON.stringify(body) }).then(
+    const sent = body instanceof Uint8Array ? body : JSON.stringify(body)
+    const text = await fetch(url, { method: 'POST', body: sent }).then(
       (reply) => reply.text(),
       () => 'retry',
     )
@@ -180,16 +196,16 @@ async function expireKeys({ env, environmentId }: BenchServer): Promise<void> {
 }
 
 function waveTable(waves: readonly Wave[]): string {
+  const felt = (samples: readonly number[]) =>
+    [0.5, 0.95, 1].map((share) => percentile(samples, share).toFixed(0)).join(' / ')
   return table(
-    ['wave', 'whole after', 'tries a node', 'others: median', 'p95', 'worst', 'polls'],
-    waves.map(({ name, seconds, tries, agents, bystandersMs }) => [
+    ['wave', 'whole after', 'tries a node', ...FELT.map((kind) => `others' ${kind}`), 'of each'],
+    waves.map(({ name, seconds, tries, agents, feltMs }) => [
       name,
       `${seconds.toFixed(1)} s`,
       (tries / agents).toFixed(2),
-      `${percentile(bystandersMs, 0.5).toFixed(0)} ms`,
-      `${percentile(bystandersMs, 0.95).toFixed(0)} ms`,
-      `${percentile(bystandersMs, 1).toFixed(0)} ms`,
-      String(bystandersMs.length),
+      ...FELT.map((kind) => felt(feltMs[kind])),
+      String(feltMs.read.length),
     ]),
   )
 }
