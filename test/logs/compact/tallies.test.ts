@@ -31,7 +31,7 @@ async function send(environment: string, sent: readonly Sent[]): Promise<void> {
   const writer = new ArchiveWriter(server.env)
   for (const [index, { nodeId, type, name, atMs, line }] of sent.entries()) {
     ids += 1
-    const eventId = ids.toString(16).padStart(32, '0')
+    const eventId = ids.toString(16).padStart(16, '0').repeat(2)
     const source = sourceOf(originAt(environment, nodeId, START_MS + atMs), NOTHING_KNOWN)
     const facts = { type, name, ...UNKNOWN_NAME, eventId, index }
     await writer.add(eventId, source, facts, envelopeOf(source, facts, utf8(JSON.stringify(line))))
