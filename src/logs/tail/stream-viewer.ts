@@ -4,10 +4,12 @@ import type { Bytes } from '../../lib/bytes.ts'
 import { ViewerQueue } from './viewer-queue.ts'
 import { endLine, heartbeatLine, type Viewer, type Wanted } from './viewer.ts'
 
-/** What may wait for one reader: 32 readers that stand still hold 32 MiB of an isolate's 128. */
-const QUEUE = { maxLines: 5_000, maxBytes: 1_024 * 1_024 }
+/** What may wait for one reader: 24 readers that stand still hold 48 MiB of an isolate's 128. */
+const QUEUE = { maxLines: 10_000, maxBytes: 2 * 1_024 * 1_024 }
 /** Silence after which a heartbeat is due; proxies cut what is silent for a minute or more. */
 const BEAT_AFTER_MS = 15_000
+/** A reader that took something so lately is worth a wait. */
+const LIVELY_FOR_MS = 250
 /** A reader that takes nothing for so long is gone, whatever its connection says. */
 const STALLED_AFTER_MS = 10 * 60_000
 
@@ -36,6 +38,10 @@ export class StreamViewer implements Viewer {
   /** Whether its reader has taken nothing for long. */
   isStalled(nowMs: number): boolean {
     return nowMs - this.#takenAtMs > STALLED_AFTER_MS
+  }
+
+  isBehind(nowMs: number): boolean {
+    return this.#queue.isBehind && nowMs - this.#takenAtMs < LIVELY_FOR_MS
   }
 
   offer(item: Bytes): void {

@@ -7,6 +7,7 @@ import type { IndexedRow } from '../archive-object.ts'
 import { linesOf, LINE_TYPES, type ArchivedLine, type LineType } from '../line.ts'
 import { logItemOf } from '../log-item.ts'
 import { ObjectDamaged, ObjectGone, readObject } from '../object-reader.ts'
+import { Patience } from './patience.ts'
 import { SeenIds } from './seen-ids.ts'
 import type { TailState } from './tail-store.ts'
 import type { Viewer } from './viewer.ts'
@@ -20,11 +21,15 @@ const READ_ROWS = 50
 const CALL_WITHIN_MS = 10_000
 /** Some 100 bytes each: agents send again within hours, but mostly within minutes. */
 const MAX_SEEN_IDS = 50_000
+/** Readers get a turn whenever so much was offered. */
+const OFFER_BYTES = 128 * 1_024
+const WAIT_MS = 5
 const NO_FACTS = new Map<string, never>()
 
 export class TailReader {
   readonly #env: Env
   readonly #seen = new SeenIds(MAX_SEEN_IDS)
+  readonly #patience = new Patience()
 
   constructor(env: Env) {
     this.#env = env
@@ -52,7 +57,13 @@ export class TailReader {
     if (viewers.length === 0) return
     try {
       for await (const ndjson of readObject(this.#env, row, new Deadline(CALL_WITHIN_MS))) {
-        for (const line of linesOf(ndjson)) this.#offer(line, viewers)
+        let offeredBytes = 0
+        for (const line of linesOf(ndjson)) {
+          offeredBytes += this.#offer(line, viewers)
+          if (offeredBytes < OFFER_BYTES) continue
+          offeredBytes = 0
+          await this.#letThemRead(viewers)
+        }
       }
     } catch (error) {
       if (!(error instanceof ObjectGone || error instanceof ObjectDamaged)) throw error
@@ -62,10 +73,22 @@ export class TailReader {
     }
   }
 
-  #offer(line: ArchivedLine, viewers: readonly Viewer[]): void {
+  /** An object has more lines than may wait for a reader: those who keep up get them all. */
+  async #letThemRead(viewers: readonly Viewer[]): Promise<void> {
+    for (const viewer of viewers) viewer.flush()
+    await scheduler.wait(0)
+    while (this.#patience.hasLeft && viewers.some((viewer) => viewer.isBehind(Date.now()))) {
+      await scheduler.wait(WAIT_MS)
+      this.#patience.spend(WAIT_MS)
+    }
+  }
+
+  /** Returns the bytes that were offered. */
+  #offer(line: ArchivedLine, viewers: readonly Viewer[]): number {
     const interested = viewers.filter(({ wanted }) => wanted.matches(line))
-    if (interested.length === 0 || !this.#seen.isNew(line.header.eventId)) return
+    if (interested.length === 0 || !this.#seen.isNew(line.header.eventId)) return 0
     const item: Bytes = concatBytes(logItemOf(line, NO_FACTS))
     for (const viewer of interested) viewer.offer(item)
+    return item.length
   }
 }

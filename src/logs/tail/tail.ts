@@ -18,10 +18,13 @@ import { startLine, Wanted, type TailRequest, type Viewer } from './viewer.ts'
 
 /** The header in which the Worker hands over who watches, as JSON. Nobody else reaches this object. */
 export const TAIL_HEADER = 'x-tail-viewer'
-export const MAX_VIEWERS = 32
-/** Heartbeats of sockets, a look for tokens that were revoked, and what a lost wake-up left. */
+export const MAX_VIEWERS = 24
+/** Heartbeats of sockets, and what a lost wake-up left. */
 const BEAT_EVERY_MS = 30_000
+/** A token that was revoked sees no line that comes in later than this, and hears so at the next beat at the latest. */
+const CHECK_TOKENS_EVERY_MS = 5_000
 const CALL_WITHIN_MS = 5_000
+const D1_WITHIN_MS = 2_000
 
 export class Tail extends DurableObject<Env> {
   readonly #store: TailStore
@@ -33,6 +36,7 @@ export class Tail extends DurableObject<Env> {
   #joining = 0
   #isReading = false
   #readsAgain = false
+  #tokensCheckedAtMs = 0
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -155,6 +159,7 @@ export class Tail extends DurableObject<Env> {
   }
 
   async #readPage(): Promise<void> {
+    await this.#endRevoked()
     const state = this.#store.state()
     const viewers = this.#viewers()
     if (state === null || viewers.length === 0) return
@@ -167,11 +172,13 @@ export class Tail extends DurableObject<Env> {
 
   /** A token that was revoked watches no longer. While D1 is away nobody is sent off: it could not be undone. */
   async #endRevoked(): Promise<void> {
+    if (Date.now() - this.#tokensCheckedAtMs < CHECK_TOKENS_EVERY_MS) return
+    this.#tokensCheckedAtMs = Date.now()
     const viewers = this.#viewers()
     const hashes = new Set(viewers.map(({ tokenHash }) => tokenHash).filter((hash) => hash !== null))
     if (hashes.size === 0) return
     try {
-      const known = await new Deadline(CALL_WITHIN_MS).run(
+      const known = await new Deadline(D1_WITHIN_MS).run(
         knownTokenHashes(controlDb(this.env.DB), [...hashes]),
       )
       for (const viewer of viewers) {

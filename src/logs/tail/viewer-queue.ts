@@ -29,6 +29,11 @@ export class ViewerQueue {
     return this.#items.length === 0 && this.#missed === 0 && this.#last === null
   }
 
+  /** Whether it fills up: half of what may wait, waits. */
+  get isBehind(): boolean {
+    return 2 * this.#bytes > this.#limits.maxBytes || 2 * this.#items.length > this.#limits.maxLines
+  }
+
   /** Takes a line, or counts it. After a gap it takes lines again once all that came before was taken. */
   push(item: Bytes): void {
     const { maxLines, maxBytes } = this.#limits

@@ -24,6 +24,8 @@ export interface Viewer {
   miss(lines: number): void
   /** Sends on what was offered. */
   flush(): void
+  /** Whether a moment would let it catch up: it reads, but lines wait for it. */
+  isBehind(nowMs: number): boolean
   /** Says that all is well although nothing comes. */
   beat(nowMs: number): void
   end(reason: string): void
