@@ -145,6 +145,29 @@ describe('answers to a live query', () => {
 })
 
 describe('nothing of them is lost', () => {
+  it('a message that got lost is sent again', async () => {
+    const { nodeKey, ordinal } = await newNode()
+    const query = await openQuery(server, 'SELECT 5 AS resent', [ordinal])
+    await answer(nodeKey, [{ a: '5' }])
+    await untilQueryLines(query.id, 1)
+    const { environmentId } = idsOf(nodeKey)
+    const name = `${environmentId}/${query.shards}/${ordinal % query.shards}`
+    const storage = await server.worker.getDurableObjectStorage('ANSWER_SHARD', { name })
+    const isLogged = async (): Promise<boolean> => {
+      const sql = 'SELECT 1 FROM answer_log WHERE number = ? AND pending = 0'
+      return (await storage.exec(sql, query.number)).length > 0
+    }
+    await server.until(isLogged)
+    // Told of long ago, and nobody came.
+    const lost = 'UPDATE answer_log SET logged = 0, pending = 1, sent_at_ms = 1 WHERE number = ?'
+    await storage.exec(lost, query.number)
+    // Any answer wakes the shard.
+    await openQuery(server, 'SELECT 6 AS waking', [ordinal])
+    await answer(nodeKey, [{ a: '6' }])
+    await server.until(isLogged)
+    expect(await queryLines(query.id)).toHaveLength(1)
+  })
+
   /** A shard's message, handed to the consumer by hand; what became of it. */
   async function deliver(message: LogMessage, env = server.env): Promise<'acked' | 'retried' | undefined> {
     let outcome: 'acked' | 'retried' | undefined
