@@ -137,7 +137,8 @@ export function meteredMessages(batch: MessageBatch): { metered: MessageBatch; d
   const done: Message[] = []
   const messages = batch.messages.map((message) => {
     count('messages')
-    count('queue.operations', operations(message.body))
+    // Told apart: how often a message comes again is the machine's doing, and would be in no two runs the same.
+    count(message.attempts > 1 ? 'queue.again' : 'queue.operations', operations(message.body))
     return wrapped(message, (method, run, args) => {
       if (method === 'ack') {
         count('queue.operations', operations(message.body))
