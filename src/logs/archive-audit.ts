@@ -4,17 +4,12 @@ import { findAuditRows } from '../db/audit-archive.ts'
 import { hexOf, sha256, utf8 } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { rfc3339 } from '../lib/time.ts'
+import { DEPLOYMENT_ENVIRONMENT_ID } from './archive-object.ts'
 import type { ArchiveWriter } from './archive-writer.ts'
 import { envelopeOf } from './line.ts'
 import { messageName, type AuditMessage } from './message.ts'
 import { NOTHING_KNOWN, sourceOf, UNKNOWN_NAME } from './source-facts.ts'
 import type { SourceLookup } from './source-lookup.ts'
-
-/**
- * Whose lines those of the whole deployment are: of no tenant, so that no environment's sink carries what others did.
- * They lie in the archive under this id, which no environment can have.
- */
-export const DEPLOYMENT_ENVIRONMENT_ID = '00000000-0000-0000-0000-000000000000'
 
 const D1_WITHIN_MS = 10_000
 

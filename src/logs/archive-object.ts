@@ -11,6 +11,12 @@ export const MAX_ROW_NAMES = 64
 export const MAX_ROW_ID_BYTES = 1_024 * 1_024
 
 /**
+ * Whose audit lines those of the whole deployment are: of no tenant, so that no environment's sink carries what others
+ * did. No environment can have this id.
+ */
+export const DEPLOYMENT_ENVIRONMENT_ID = '00000000-0000-0000-0000-000000000000'
+
+/**
  * No content-encoding: with one, clients of R2's S3 API inflate what they then take for gzip, and DuckDB cannot read
  * ranges (duckdb/duckdb issue 6497).
  */

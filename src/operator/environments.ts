@@ -10,6 +10,7 @@ import {
   type EnvironmentRow,
 } from '../db/environments.ts'
 import { isUuid } from '../lib/bytes.ts'
+import { DEPLOYMENT_ENVIRONMENT_ID } from '../logs/archive-object.ts'
 import { countersOf } from '../presence/read.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { changeNote } from './change-note.ts'
@@ -29,7 +30,12 @@ const environmentName = z
   .refine((name) => !isUuid(name), 'must not look like a UUID: paths take either')
 const environmentBody = z.strictObject({
   name: environmentName,
-  uuid: z.string().toLowerCase().refine(isUuid, 'is not a UUID').nullish(),
+  uuid: z
+    .string()
+    .toLowerCase()
+    .refine(isUuid, 'is not a UUID')
+    .refine((uuid) => uuid !== DEPLOYMENT_ENVIRONMENT_ID, 'is reserved')
+    .nullish(),
 })
 const environmentSchema = z
   .object({ id: z.uuid(), name: z.string(), createdAt: time, revision: z.int(), nodeCount: z.int() })

@@ -2,10 +2,10 @@
 
 import '../support/workerd-crypto.ts'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DEPLOYMENT_ENVIRONMENT_ID } from '../../src/logs/archive-audit.ts'
+import { DEPLOYMENT_ENVIRONMENT_ID } from '../../src/logs/archive-object.ts'
 import { exportAudit } from '../../src/logs/export-audit.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
-import { created, makeEnvironment } from '../support/operator.ts'
+import { created, makeEnvironment, problemOf } from '../support/operator.ts'
 import { configWithQuickQueues, type LogItem, type LogList } from './support.ts'
 
 /** Rows are left alone until no older one can turn up. */
@@ -52,6 +52,12 @@ describe('an audit row', () => {
     await exportAudit(server.env, Date.now() + LATER_MS)
     const prefix = `logs/r90/environment=${DEPLOYMENT_ENVIRONMENT_ID}/type=audit/`
     await server.until(async () => (await server.env.ARCHIVE.list({ prefix })).objects.length > 0)
+  })
+
+  it('of the whole deployment cannot be mistaken for those of an environment', async () => {
+    const body = { name: 'nobody', uuid: DEPLOYMENT_ENVIRONMENT_ID }
+    const reply = await server.operator('POST', '/environments', body)
+    expect(problemOf(reply)).toEqual({ status: 422, pointers: ['/uuid'] })
   })
 
   it('that is young waits: an older one may still be on its way', async () => {
