@@ -3,10 +3,11 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import type { QueryRow } from '../db/queries.ts'
 import { rfc3339 } from '../lib/time.ts'
-import { WATCHED_QUERY_HEADER } from '../queries/feed.ts'
+import { SUBPROTOCOL_HEADER, WATCHED_QUERY_HEADER } from '../queries/feed.ts'
 import type { WatchedQuery } from '../queries/feed-store.ts'
 import { feedStub } from '../queries/shard-name.ts'
 import { readPlace } from '../queries/viewer-place.ts'
+import { SUBPROTOCOL } from './authenticate.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies, time } from './describe.ts'
 import { unprocessable } from './problem.ts'
@@ -89,6 +90,9 @@ function connect(
   const headers = new Headers({ [WATCHED_QUERY_HEADER]: JSON.stringify(watchedQuery(row)) })
   const upgrade = c.req.header('upgrade')
   if (upgrade !== undefined) headers.set('upgrade', upgrade)
+  const offered = (c.req.header('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim())
+  // The server has to take one of the subprotocols that a browser offers, and the token is not the one.
+  if (offered.includes(SUBPROTOCOL)) headers.set(SUBPROTOCOL_HEADER, SUBPROTOCOL)
   return feedStub(c.env, row.environmentId, row.number).fetch(url, { headers })
 }
 

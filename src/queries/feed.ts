@@ -19,6 +19,8 @@ import { readPlace, startPlace } from './viewer-place.ts'
 
 /** The header in which the Worker hands over the query, as JSON. Nobody else reaches this object. */
 export const WATCHED_QUERY_HEADER = 'x-watched-query'
+/** The subprotocol that the viewer's client is told to be spoken. */
+export const SUBPROTOCOL_HEADER = 'x-subprotocol'
 /** Shards report for this long; renewed twice as often, which also heals reports that were lost. */
 const WATCH_FOR_MS = 60_000
 const RENEW_EVERY_MS = 30_000
@@ -168,7 +170,7 @@ export class Feed extends DurableObject<Env> {
     this.ctx.acceptWebSocket(server)
     server.serializeAttachment(attachment)
     this.ctx.waitUntil(this.#pump(server))
-    const protocol = request.headers.get('x-subprotocol')
+    const protocol = request.headers.get(SUBPROTOCOL_HEADER)
     const headers = new Headers({ 'cache-control': 'no-store' })
     if (protocol !== null) headers.set('sec-websocket-protocol', protocol)
     return new Response(null, { status: 101, webSocket: client, headers })

@@ -23,9 +23,15 @@ interface Socket {
   close(): void
 }
 
-async function connect(queryId: string, query = ''): Promise<Socket> {
+const AUTHORIZATION = { authorization: `Bearer ${OPERATOR_TOKEN}` }
+
+async function connect(
+  queryId: string,
+  query = '',
+  token: Record<string, string> = AUTHORIZATION,
+): Promise<Socket> {
   const response = await server.harness.fetch(`/api/v1${PATH}/${queryId}/stream${query}`, {
-    headers: { upgrade: 'websocket', authorization: `Bearer ${OPERATOR_TOKEN}` },
+    headers: { upgrade: 'websocket', ...token },
   })
   const { webSocket } = response as unknown as { webSocket: WebSocket & { accept(): void } }
   if (response.status !== 101) throw new Error(`${response.status} ${await response.text()}`)
@@ -76,6 +82,17 @@ describe('a viewer over a WebSocket', () => {
     expect(await socket.closed).toBe(1000)
     expect(rowCount(socket)).toBe(30)
     expect(socket.lines.at(-1)).toMatchObject({ type: 'end', status: 'complete' })
+  }, 30_000)
+
+  it('may say its token as browsers can: as a subprotocol', async () => {
+    const id = await openAnswered('SELECT 4', 2, ['web-1'])
+    const socket = await connect(id, '', {
+      'sec-websocket-protocol': `osquery-edge, bearer.${OPERATOR_TOKEN}`,
+    })
+    expect(await socket.closed).toBe(1000)
+    expect(rowCount(socket)).toBe(2)
+    const wrong = { 'sec-websocket-protocol': 'osquery-edge, bearer.wrong' }
+    await expect(connect(id, '', wrong)).rejects.toThrow('401')
   }, 30_000)
 
   it('is told to go when it says what this stream does not know', async () => {
