@@ -79,6 +79,8 @@ export async function startBenchServer(
       host: '127.0.0.1',
       port: 0,
       resourcePersistencePath: join(folder, 'data'),
+      // For the cron trigger.
+      unsafeTriggerHandlers: true,
       // What the Worker logs of refused requests is no part of a table.
       handleStructuredLogs: showErrors,
       workers: [

@@ -49,8 +49,11 @@ export const CAUGHT_BY: Readonly<Record<Sabotage, RegExp>> = {
   'reuse-ordinal': /ordinal of its own/,
 }
 
-/** Agents that were crashed, throttled or cut off may keep silent on a query that came just then. */
-const TOLD_ONLY = /online agent answers/
+/**
+ * Agents that were cut off may keep silent on a query that came just then, and a carve whose few tries fell into an outage
+ * is given up by osqueryd itself. What was acknowledged of it is judged by itself.
+ */
+const TOLD_ONLY = /online agent answers|file that was handed in|agent has its configuration/
 
 export function judgeEvidence(evidence: Evidence): Invariant[] {
   const { carves, examples, junk, knockedOut, memory, ordinals, presence, replies, verdicts, whole, wrong } =

@@ -53,7 +53,7 @@ interface Miniflare {
   ready: Promise<URL>
   setOptions(options: unknown): Promise<void>
   getBindings(worker: string): Promise<unknown>
-  dispatchFetch(url: string): Promise<{ text(): Promise<string> }>
+  dispatchFetch(url: string): Promise<{ status: number; text(): Promise<string> }>
   dispose(): Promise<void>
 }
 
@@ -142,7 +142,17 @@ export class Runtime {
   /** One tick of the cron trigger; the Worker is told that it is `atMs`. */
   async tick(atMs: number): Promise<void> {
     const url = `http://localhost/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=${atMs}`
-    await (await this.#miniflare?.dispatchFetch(url))?.text()
+    if (this.#miniflare === undefined) throw new Error('not started')
+    const reply = await this.#miniflare.dispatchFetch(url)
+    const text = await reply.text()
+    if (reply.status !== 200) throw new Error(`the cron trigger answered ${reply.status}: ${text}`)
+  }
+
+  /** Bodies that were acknowledged and are not in the archive yet; at most 1,000 are counted. */
+  async waitingBodies(): Promise<number> {
+    if (this.#miniflare === undefined) throw new Error('not started')
+    const { ARCHIVE } = (await this.#miniflare.getBindings(FRONT)) as Env
+    return (await ARCHIVE.list({ prefix: 'inbox/' })).objects.length
   }
 
   /** Resident memory of workerd; null where that cannot be told. */
@@ -165,8 +175,13 @@ export class Runtime {
       host: '127.0.0.1',
       port: 0,
       resourcePersistencePath: join(folder, 'data'),
+      // For the cron trigger.
+      unsafeTriggerHandlers: true,
       // What a Worker logs while it is broken on purpose is no part of the report.
-      handleStructuredLogs: () => undefined,
+      handleStructuredLogs:
+        process.env['CHAOS_LOG'] === undefined
+          ? () => undefined
+          : (e: unknown) => console.error(Date.now(), JSON.stringify(e)),
       workers: [
         {
           ...this.#worker(FRONT, bundles[front]),

@@ -1,7 +1,5 @@
 /** The scenarios of `npm run chaos`: each sets its stage, breaks something, and gives back what it found. */
 
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Dice } from '../../src/simulator/fleet/dice.ts'
 import { makeEnvironment } from '../../src/simulator/fleet/environment.ts'
 import { execute } from './execute.ts'
 import { judgeEvidence, type Evidence } from './invariants.ts'
@@ -26,9 +24,8 @@ const CALM_MS = { short: 10_000, long: 60_000 } as const
 const ENROLL_WITHIN_MS = 60_000
 /** How long a fleet may take to be served again; its own back-offs are 5 s at most. */
 const WHOLE_WITHIN_MS = 60_000
-const TEMPO = 20
-const QUERY_EVERY_MS = 6_000
-const CARVES = { short: 4, long: 12 } as const
+/** Polls every 3 s, lines every 3 s, configuration every 15 s; and what an operator does beside. */
+const LOAD = { tempo: 20, queryEveryMs: 6_000, carveEveryMs: 15_000, deleteEveryMs: 13_000 }
 /** Lines that are in the inbox when the faults end need a tick of the cron trigger and the consumer's turn. */
 const VERIFY_PATIENCE_MS = 60_000
 const TICK_EVERY_MS = 4_000
@@ -48,7 +45,7 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
     const [url = '', strangersUrl = ''] = runtime.urls
     const [port = 0] = runtime.ports
     const trial = await Trial.start(
-      { name: 'fleet', url, client, keys, nodes, seed, tempo: TEMPO, queryEveryMs: QUERY_EVERY_MS },
+      { ...LOAD, name: 'fleet', url, client, keys, nodes, seed },
       stage.witnesses,
     )
     const defects = sabotage === undefined ? [] : [{ sabotage, port, environmentId: trial.environment.id }]
@@ -75,11 +72,9 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
 
     say('chaos     begins')
     const ticking = setInterval(() => void tick(stage, Date.now()), TICK_EVERY_MS)
-    const carving = askForCarves(trial, folder, seed, plan.lastsMs, CARVES[size])
     const execution = await execute({ plan, runtime, defects, stranger, say })
     const offMs = Date.now()
     clearInterval(ticking)
-    await carving
     console.log(`\n${struckText(plan, execution)}\n`)
     say('chaos     is over; the fleet drains')
     const hurrying = setInterval(() => void tick(stage, Date.now() + AHEAD_MS), TICK_EVERY_MS)
@@ -108,7 +103,8 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
       requests,
       counters,
       queriesNotOpened: trial.fleet.liveQueries?.failures.length ?? 0,
-      carvesNotOpened: trial.refusedCarves,
+      carvesNotOpened: trial.fleet.liveCarves?.failures.length ?? 0,
+      nodesNotDeleted: trial.fleet.deletions?.failures.length ?? 0,
     })
   } finally {
     await stage.close()
@@ -151,21 +147,6 @@ export function witnessed(
 /** One tick of the cron trigger. A miss, as while the process is down, is made up by the next one. */
 export async function tick({ runtime }: Stage, atMs: number): Promise<void> {
   await runtime.tick(atMs).catch(() => undefined)
-}
-
-async function askForCarves(
-  trial: Trial,
-  folder: string,
-  seed: string,
-  lastsMs: number,
-  count: number,
-): Promise<void> {
-  const dice = new Dice(`carves ${seed}`)
-  for (let asked = 0; asked < count; asked += 1) {
-    await trial.askForCarve(folder, (nodes) => Math.floor(dice.next() * nodes))
-    // Agents look for carves once a minute, so that those of the last minute would come too late.
-    await sleep((lastsMs * 0.6) / count)
-  }
 }
 
 const startMs = Date.now()

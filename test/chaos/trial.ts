@@ -1,8 +1,6 @@
 /** One fleet in an environment of its own, the witness of what it is told, and what is found out about it afterwards. */
 
-import { createHash, randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SigningKeys } from '../../src/agent/signing-keys.ts'
 import { makeEnvironment, type FleetEnvironment } from '../../src/simulator/fleet/environment.ts'
@@ -26,9 +24,13 @@ export interface TrialOptions {
   readonly tempo: number
   /** A live query is opened this often. */
   readonly queryEveryMs: number
+  /** Nodes are asked for a file, and one is deleted, this often; absent: never. */
+  readonly carveEveryMs?: number
+  readonly deleteEveryMs?: number
 }
 
-const PROFILE: Profile = { ...PROFILES.servers, lostReplyChance: 0.01 }
+/** Servers that nobody carries away: who is off the network cannot be looked for. */
+const PROFILE: Profile = { ...PROFILES.servers, lostReplyChance: 0.01, travelShare: 0 }
 /** Long enough for any run; it is stopped when its time has come. */
 const RUN_MS = 3_600_000
 const SPREAD_MS = 2_000
@@ -41,7 +43,6 @@ const LOG_BACKOFF_MAX_S = 5
 export const PRESENCE_FLUSH_MS = 15_000
 /** A member that died in a query is started again within 8 s; and machines may be slow. */
 const PRESENCE_SLACK_MS = 10_000
-const CARVE_BYTES = 2_500_000
 
 export class Trial {
   readonly environment: FleetEnvironment
@@ -57,15 +58,16 @@ export class Trial {
       ...configuration,
       options: { ...(configuration['options'] as object), logger_tls_backoff_max: LOG_BACKOFF_MAX_S },
     })
-    const witness = new Witness(options.keys)
-    witnesses.set(Number(new URL(options.url).port), witness)
-    return new Trial(options, environment, witness)
+    const trial = new Trial(options, environment)
+    witnesses.set(Number(new URL(options.url).port), trial.witness)
+    return trial
   }
 
-  private constructor(options: TrialOptions, environment: FleetEnvironment, witness: Witness) {
+  private constructor(options: TrialOptions, environment: FleetEnvironment) {
     this.#options = options
     this.environment = environment
-    this.witness = witness
+    const { carveEveryMs, client, deleteEveryMs, queryEveryMs } = options
+    const deed = (everyMs: number) => ({ client, environment: environment.id, everyMs })
     this.fleet = startFleet({
       url: options.url,
       enrollSecret: environment.enrollSecret,
@@ -77,8 +79,12 @@ export class Trial {
       tempo: options.tempo,
       keepAlive: false,
       stop: this.#stop.signal,
-      queries: { client: options.client, environment: environment.id, everyMs: options.queryEveryMs },
+      queries: deed(queryEveryMs),
+      ...(carveEveryMs !== undefined && { carves: deed(carveEveryMs) }),
+      ...(deleteEveryMs !== undefined && { deletions: deed(deleteEveryMs) }),
     })
+    const removed = this.fleet.deletions?.removed
+    this.witness = new Witness(options.keys, (nodeId) => removed?.has(nodeId) ?? false)
   }
 
   /** Two intervals of the slowest poll that presence goes by, what gathers it, and slack. */
@@ -128,24 +134,6 @@ export class Trial {
       await sleep(POLL_MS)
     }
   }
-
-  /** Asks one node for a file, as an operator would. A refusal is no fault here: things are being broken. */
-  async askForCarve(folder: string, pick: (count: number) => number): Promise<void> {
-    const { client } = this.#options
-    const path = `/environments/${this.environment.id}`
-    try {
-      const nodes = await Array.fromAsync(client.items<{ id: string; platform: string }>(`${path}/nodes`))
-      const some = nodes.filter(({ platform }) => platform !== 'windows')
-      const node = some[pick(some.length)]
-      if (node === undefined) return
-      const file = join(folder, 'carved.bin')
-      writeFileSync(file, randomBytes(CARVE_BYTES))
-      await client.call('POST', `${path}/carves`, { path: file, targets: { nodes: [node.id] } })
-    } catch (error) {
-      this.refusedCarves.push(String(error))
-    }
-  }
-  readonly refusedCarves: string[] = []
 
   /** Ends the fleet. */
   async stop(): Promise<void> {

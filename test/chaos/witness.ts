@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import '../support/workerd-crypto.ts'
-import { readNodeKey } from '../../src/agent/node-key.ts'
+import { readNodeKey, type NodeIdentity } from '../../src/agent/node-key.ts'
 import type { SigningKeys } from '../../src/agent/signing-keys.ts'
 import { endpointsFor, type EndpointName } from '../../src/simulator/endpoints.ts'
 import {
@@ -45,6 +45,7 @@ const MAX_EXAMPLES = 20
 
 export class Witness {
   readonly #keys: SigningKeys
+  readonly #isRemoved: (nodeId: string) => boolean
   replies = 0
   /** Replies that a real agent would have taken for what they are not, in words; the first ones. */
   readonly wrong: string[] = []
@@ -60,8 +61,10 @@ export class Witness {
   readonly #pending = new Set<Promise<void>>()
   readonly #uploads = new Map<string, Upload>()
 
-  constructor(keys: SigningKeys) {
+  /** `isRemoved`: whether an operator deleted this node, so that `node_invalid` is the truth for it. */
+  constructor(keys: SigningKeys, isRemoved: (nodeId: string) => boolean = () => false) {
     this.#keys = keys
+    this.#isRemoved = isRemoved
   }
 
   /** How many nodes were handed a key. */
@@ -107,26 +110,35 @@ export class Witness {
   }
 
   #noteInvalid(exchange: Exchange): void {
-    const { endpoint } = exchange
     const credential = credentialOf(exchange)
     // A call without a key, which osqueryd makes where enrolling failed, has no node that could be knocked out.
     if (credential === '' || this.#disowned.has(credential)) return
-    this.knockedOutCount += 1
-    if (this.knockedOut.length < MAX_EXAMPLES)
-      this.knockedOut.push(`${endpoint}: ${endpoint === 'enroll' ? 'the right secret' : 'a node in order'}`)
+    this.#whenRead(credential, (identity) => {
+      if (identity !== null && this.#isRemoved(identity.nodeId)) return
+      this.knockedOutCount += 1
+      const whose = identity === null ? 'a credential that is good' : `node ${identity.nodeId}`
+      if (this.knockedOut.length < MAX_EXAMPLES) this.knockedOut.push(`${exchange.endpoint}: ${whose}`)
+    })
   }
 
   #noteKey(nodeKey: string): void {
-    const reading = readNodeKey(this.#keys, nodeKey).then((identity) => {
-      this.#pending.delete(reading)
-      if (!identity.ok) return
-      const { environmentId, nodeId, ordinal } = identity.value
+    this.#whenRead(nodeKey, (identity) => {
+      if (identity === null) return
+      const { environmentId, nodeId, ordinal } = identity
       const place = `${environmentId}/${ordinal}`
       const [holder, before] = [this.#nodeOf.get(place) ?? nodeId, this.#ordinalOf.get(nodeId) ?? place]
       if (holder !== nodeId) this.ordinalConflicts.push(`ordinal ${ordinal}: ${nodeId} after ${holder}`)
       if (before !== place) this.ordinalConflicts.push(`${nodeId}: ordinal ${ordinal} after ${before}`)
       this.#nodeOf.set(place, holder)
       this.#ordinalOf.set(nodeId, before)
+    })
+  }
+
+  /** Reads what may be a node key, in the background: see {@link settled}. */
+  #whenRead(text: string, act: (identity: NodeIdentity | null) => void): void {
+    const reading = readNodeKey(this.#keys, text).then((identity) => {
+      act(identity.ok ? identity.value : null)
+      this.#pending.delete(reading)
     })
     this.#pending.add(reading)
   }
