@@ -3,6 +3,7 @@
 import { exportAudit } from './logs/export-audit.ts'
 import { wakeSinksNowAndThen } from './logs/deliver/wake-up.ts'
 import { scheduleCompaction } from './logs/compact/schedule.ts'
+import { alarmOldQuarantine } from './logs/quarantine-alarm.ts'
 import { sweepInbox } from './logs/sweep.ts'
 
 /** The duties of a minute. Each bears being skipped: a failure is logged and left to the next minute. */
@@ -11,6 +12,7 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
   const duties = {
     'sweep-inbox': sweepInbox,
     'export-audit': exportAudit,
+    'alarm-old-quarantine': alarmOldQuarantine,
     'wake-compaction': scheduleCompaction,
     'wake-sinks': wakeSinksNowAndThen,
   }

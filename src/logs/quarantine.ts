@@ -43,8 +43,9 @@ export interface QuarantineItem {
   receivedAt: string
 }
 
+export const QUARANTINE_PREFIX = 'quarantine/'
 /** Times are inverted against this, the last millisecond of 13 digits (year 2286). */
-const LAST_MS = 9_999_999_999_999
+export const LAST_MS = 9_999_999_999_999
 /** R2 lists at most this many objects at once (R2 Workers API, list). */
 const MAX_LISTED = 1_000
 /** Of a purge: 10,000 items in some seconds. What is beyond is for the next one. */
@@ -153,7 +154,7 @@ function invertedTime(timeMs: number): string {
 
 /** Where an environment's are. */
 export function quarantinePrefix(environmentId: string): string {
-  return `quarantine/environment=${environmentId}/`
+  return `${QUARANTINE_PREFIX}environment=${environmentId}/`
 }
 
 async function nameOf(content: QuarantineFacts & QuarantineContent): Promise<string> {

@@ -6,6 +6,7 @@ import { utf8 } from '../../src/lib/bytes.ts'
 import { metadataOf } from '../../src/logs/inbox.ts'
 import { LATE_AFTER_MS } from '../../src/logs/inbox-list.ts'
 import { putQuarantine } from '../../src/logs/quarantine.ts'
+import { alarmOldQuarantine } from '../../src/logs/quarantine-alarm.ts'
 import { sweepInbox } from '../../src/logs/sweep.ts'
 import { configWithQuickQueues, idsOf, logBody, originAt, type LogList } from '../logs/support.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
@@ -123,6 +124,26 @@ describe('quarantine', () => {
     expect(items.map(({ id }) => id)).toEqual([after, same])
     const without = await server.operator('DELETE', '/environments/purged/quarantine')
     expect(problemOf(without)).toEqual({ status: 422, pointers: ['before'] })
+  })
+
+  it('raises an alarm once a day for what nobody looked after', async () => {
+    const { id: environmentId } = await makeEnvironment(server, 'neglected')
+    const node = { environmentId, nodeId: '0b000000-0000-4000-8000-000000000001' }
+    await putAside(node, 'old', { receivedAtMs: AT_MS })
+    const alarms: { event: string; environment: string; receivedAt: string }[] = []
+    const spy = vi.spyOn(console, 'error').mockImplementation((text: string) => {
+      alarms.push(JSON.parse(text) as (typeof alarms)[number])
+    })
+    const midnight = (days: number) => Date.UTC(2026, 4, 2 + days)
+    await alarmOldQuarantine(server.env, midnight(6))
+    await alarmOldQuarantine(server.env, midnight(7) + 60_000)
+    const before = alarms.filter(({ environment }) => environment === environmentId)
+    await alarmOldQuarantine(server.env, midnight(7) + 30_000)
+    spy.mockRestore()
+    expect(before).toEqual([])
+    expect(alarms.filter(({ environment }) => environment === environmentId)).toMatchObject([
+      { event: 'quarantine-old', receivedAt: '2026-05-01T12:00:00.000Z' },
+    ])
   })
 
   it("does not reach another environment's items", async () => {
