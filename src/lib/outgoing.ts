@@ -65,26 +65,40 @@ export async function sendOut(
   request: OutgoingRequest,
   { allowedHosts, timeoutMs }: { allowedHosts: string; timeoutMs: number },
 ): Promise<OutgoingReply> {
-  const signal = AbortSignal.timeout(timeoutMs)
+  // AbortSignal.timeout would go on after the answer, and keep a Durable Object in memory (and billed) all the while.
+  const controller = new AbortController()
+  const timer = setTimeout(() => controller.abort(), timeoutMs)
+  try {
+    return await sendFollowing(text, request, allowedHosts, controller.signal)
+  } catch (error) {
+    if (error instanceof OutgoingRefused) throw error
+    throw new OutgoingFailed(whyOf(error, controller.signal, timeoutMs))
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function sendFollowing(
+  text: string,
+  request: OutgoingRequest,
+  allowedHosts: string,
+  signal: AbortSignal,
+): Promise<OutgoingReply> {
   let target = text
   for (let redirects = 0; ; redirects += 1) {
     const checked = checkTarget(target, allowedHosts)
     if (!checked.ok) throw new OutgoingRefused(`the address ${checked.reason}`)
-    try {
-      const response = await fetch(checked.value.href, {
-        method: request.method,
-        headers: new Headers(request.headers),
-        body: request.body,
-        redirect: 'manual',
-        signal,
-      })
-      const next = redirects < MAX_REDIRECTS ? redirectOf(response, request.method, checked.value) : null
-      if (next === null) return await readReply(response, request.maxReplyBytes ?? DEFAULT_REPLY_BYTES)
-      await response.body?.cancel()
-      target = next
-    } catch (error) {
-      throw new OutgoingFailed(whyOf(error, signal, timeoutMs))
-    }
+    const response = await fetch(checked.value.href, {
+      method: request.method,
+      headers: new Headers(request.headers),
+      body: request.body,
+      redirect: 'manual',
+      signal,
+    })
+    const next = redirects < MAX_REDIRECTS ? redirectOf(response, request.method, checked.value) : null
+    if (next === null) return await readReply(response, request.maxReplyBytes ?? DEFAULT_REPLY_BYTES)
+    await response.body?.cancel()
+    target = next
   }
 }
 
