@@ -26,6 +26,7 @@ export interface OpenedQuery {
 
 export class AnswerLedger {
   readonly #queries = new Map<string, OpenedQuery>()
+  #expectsUntilMs = Infinity
 
   get queries(): readonly OpenedQuery[] {
     return [...this.#queries.values()]
@@ -35,7 +36,7 @@ export class AnswerLedger {
   open(query: { id: string; sql: string; openedAtMs: number; expected: Iterable<number> }): OpenedQuery {
     const opened = {
       ...query,
-      expected: new Set(query.expected),
+      expected: new Set(query.openedAtMs > this.#expectsUntilMs ? [] : query.expected),
       answers: this.#early.get(query.sql) ?? new Map<number, MachineAnswers>(),
       latencies: new Latencies(),
     }
@@ -60,6 +61,12 @@ export class AnswerLedger {
       if (query && !known.isAccepted) query.latencies.add(nowMs - query.openedAtMs)
       known.isAccepted = true
     }
+  }
+
+  /** Nobody had the time to answer what was opened later; that may still come in, from an operator who had to wait. */
+  expectUntil(timeMs: number): void {
+    this.#expectsUntilMs = timeMs
+    for (const { expected, openedAtMs } of this.#queries.values()) if (openedAtMs > timeMs) expected.clear()
   }
 
   /** The machine went away: it owes no answers to what is open. */

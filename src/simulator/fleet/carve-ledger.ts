@@ -15,12 +15,14 @@ export interface AskedCarve {
 export interface PackedCarve {
   readonly machine: number
   readonly record: Readonly<CarveRecord>
-  /** Its node was deleted, or its process died, while it was under way: it may be there or not. */
+  /** Its process died while it was under way: it may be there or not. */
   isExcused: boolean
 }
 
 export class CarveLedger {
   readonly #asked: AskedCarve[] = []
+  readonly #forgivenAtMs = new Map<number, number>()
+  #expectsUntilMs = Infinity
   readonly #packed = new Map<string, PackedCarve>()
 
   get asked(): readonly AskedCarve[] {
@@ -33,7 +35,14 @@ export class CarveLedger {
   }
 
   ask(carve: Omit<AskedCarve, 'expected'> & { expected: Iterable<number> }): void {
-    this.#asked.push({ ...carve, expected: new Set(carve.expected) })
+    const expected = carve.askedAtMs > this.#expectsUntilMs ? [] : carve.expected
+    this.#asked.push({ ...carve, expected: new Set(expected) })
+  }
+
+  /** Nobody had the time to hand in what was asked for later; that may still come in, from an operator who had to wait. */
+  expectUntil(timeMs: number): void {
+    this.#expectsUntilMs = timeMs
+    for (const { askedAtMs, expected } of this.#asked) if (askedAtMs > timeMs) expected.clear()
   }
 
   /** Notes a carve of a machine: once packed, and again when it has ended. */
@@ -47,6 +56,19 @@ export class CarveLedger {
     for (const { expected, path } of this.#asked) if (!this.#hasEnded(machine, path)) expected.delete(machine)
     for (const packed of this.#packed.values())
       if (packed.machine === machine && packed.record.status === 'PENDING') packed.isExcused = true
+  }
+
+  /** The machine's node was deleted: what was asked of that one is refused, or is there, as it happens. */
+  forgive(machine: number, nowMs: number): void {
+    this.excuse(machine)
+    this.#forgivenAtMs.set(machine, nowMs)
+  }
+
+  /** Whether a carve may be missing at the server. */
+  isExcused({ isExcused, machine, record }: PackedCarve): boolean {
+    const asked = this.#asked.find(({ path }) => record.paths.includes(path))
+    const forgivenAtMs = this.#forgivenAtMs.get(machine) ?? -Infinity
+    return isExcused || (asked !== undefined && asked.askedAtMs <= forgivenAtMs)
   }
 
   #hasEnded(machine: number, path: string): boolean {

@@ -58,7 +58,14 @@ export function makeDeeds(options: DeedOptions, surroundings: DeedSurroundings):
   const label = `sim-${seed}-${Date.now().toString(36)}`
   const dice = new Dice(`operator of ${seed}`)
   const online = () => members.filter(({ isOnline }) => isOnline)
-  const pick = (count: number) => pickSome(online(), count, dice)
+  // Whose node was deleted has none for a while.
+  const deleted = new Set<number>()
+  const pick = (count: number) =>
+    pickSome(
+      online().filter(({ plan }) => !deleted.has(plan.machine)),
+      count,
+      dice,
+    )
 
   const liveQueries =
     options.queries &&
@@ -77,8 +84,9 @@ export function makeDeeds(options: DeedOptions, surroundings: DeedSurroundings):
       pick: () => pick(1)[0],
       onDeleting: (machine) => {
         statistics.deleted += 1
+        deleted.add(machine)
         answers.forgive(machine)
-        carves.excuse(machine)
+        carves.forgive(machine, Date.now())
       },
     })
   const configurations =

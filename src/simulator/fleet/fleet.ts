@@ -131,9 +131,8 @@ async function run(
 /** What was asked for too late for everybody to answer is not judged by who kept silent. */
 function forgetLate({ profile, tempo }: FleetOptions, answers: AnswerLedger, carves: CarveLedger): void {
   const windowMs = (profile.intervals.distributed * 1_000 * ANSWER_INTERVALS) / tempo + ANSWER_SLACK_MS
-  for (const query of answers.queries) if (Date.now() - query.openedAtMs < windowMs) query.expected.clear()
-  for (const carve of carves.asked)
-    if (Date.now() - carve.askedAtMs < windowMs + CARVE_SLACK_MS) carve.expected.clear()
+  answers.expectUntil(Date.now() - windowMs)
+  carves.expectUntil(Date.now() - windowMs - CARVE_SLACK_MS)
 }
 
 function newTransport({ ca, keepAlive, profile, seed }: FleetOptions, blockPath: string): LossyTransport {

@@ -40,7 +40,7 @@ export async function verifyCarves({ carves, ledger, read }: CarveOptions): Prom
   const packed = [...ledger.packed.values()]
   // Until 5.21 a block that was lost is left out, and the agent knows no better: not everything is there then.
   const due = packed.filter(
-    ({ isExcused, record }) => record.status === 'SUCCESS' && record.problem === '' && !isExcused,
+    (carve) => carve.record.status === 'SUCCESS' && carve.record.problem === '' && !ledger.isExcused(carve),
   )
   const findings = {
     asked: ledger.asked.length,
@@ -48,7 +48,7 @@ export async function verifyCarves({ carves, ledger, read }: CarveOptions): Prom
     missing: 0,
     changed: 0,
     unexplained: 0,
-    refused: packed.filter(({ isExcused, record }) => !isExcused && isRefused(record)).length,
+    refused: packed.filter((carve) => !ledger.isExcused(carve) && isRefused(carve.record)).length,
     silent: ledger.asked.reduce((sum, { expected, path }) => sum + silentOf(ledger, expected, path), 0),
   }
   const asked = new Set(ledger.asked.map(({ queryId }) => queryId))

@@ -13,13 +13,14 @@ import type { TestServer } from '../../support/harness.ts'
 import { OPERATOR_TOKEN, startServer } from '../../support/harness.ts'
 
 const TEMPO = 30
+const NODES = 20
 const PROFILE = {
   ...PROFILES.servers,
   lostReplyChance: 0.05,
   cloneShare: 0.1,
   skewedShare: 0.1,
   crashChance: 0.02,
-  uploadCrashChance: 0.05,
+  uploadCrashChance: 0.1,
   lostBlockChance: 0.1,
   travelShare: 0.25,
 }
@@ -28,6 +29,7 @@ let server: TestServer
 let client: OperatorClient
 let fleet: Fleet
 let options: VerifyOptions
+const enough = new AbortController()
 
 beforeAll(async () => {
   server = await startServer()
@@ -39,18 +41,23 @@ beforeAll(async () => {
     url: base,
     enrollSecret: environment.enrollSecret,
     profile: PROFILE,
-    nodes: 20,
+    nodes: NODES,
     seed: 'real',
-    runMs: 12_000,
+    runMs: 45_000,
+    stop: enough.signal,
     spreadMs: 500,
     tempo: TEMPO,
     keepAlive: true,
     queries: { client, environment: environment.id, everyMs: 2_500 },
-    carves: { client, environment: environment.id, everyMs: 3_000 },
-    deletions: { client, environment: environment.id, everyMs: 4_000 },
-    configurations: { client, environment: environment.id, everyMs: 5_000 },
+    carves: { client, environment: environment.id, everyMs: 1_500 },
+    deletions: { client, environment: environment.id, everyMs: 2_500 },
+    configurations: { client, environment: environment.id, everyMs: 3_000 },
   })
+  const watching = setInterval(() => {
+    if (hasSeenEverything()) enough.abort()
+  }, 200)
   await fleet.ended
+  clearInterval(watching)
   options = {
     ...subjectOf(fleet),
     client,
@@ -61,11 +68,32 @@ beforeAll(async () => {
   }
   // Lines are on their way for some seconds.
   await verify(options)
-}, 60_000)
+}, 100_000)
 afterAll(async () => {
   client.close()
   await server.close()
 })
+
+/** The fleet runs until each thing has happened at least once, however busy the machine is. */
+function hasSeenEverything(): boolean {
+  const { counters, deleted, killedInUpload, travels } = fleet.statistics
+  const handedIn = [...fleet.carves.packed.values()].filter(
+    (carve) =>
+      carve.record.status === 'SUCCESS' && carve.record.problem === '' && !fleet.carves.isExcused(carve),
+  )
+  return (
+    killedInUpload > 0 &&
+    travels > 0 &&
+    // The fleet's operator deleted nodes: their agents were told, and enrolled anew.
+    deleted > 0 &&
+    counters.nodeInvalid > 0 &&
+    counters.calls.enroll.ok > NODES &&
+    (fleet.configurations?.count ?? 0) > 0 &&
+    fleet.answers.queries.filter(({ latencies }) => latencies.count > 0).length > 1 &&
+    handedIn.length > 0 &&
+    counters.lines.acknowledged > 300
+  )
+}
 
 /** Verdicts that fail when the admin route answers otherwise. */
 async function faultsWith(changed: Partial<VerifyOptions['client']>): Promise<string[]> {
@@ -105,17 +133,7 @@ function faultsOfRaw(change: (lines: string[]) => string[]): Promise<string[]> {
 }
 
 test('everything that may happen to an agent did', () => {
-  const { counters, deleted, killedInUpload, travels } = fleet.statistics
-  expect(killedInUpload).toBeGreaterThan(0)
-  expect(travels).toBeGreaterThan(0)
-  expect(deleted).toBeGreaterThan(0)
-  // The fleet's operator deleted nodes: their agents were told, and enrolled anew.
-  expect(counters.nodeInvalid).toBeGreaterThan(0)
-  expect(counters.calls.enroll.ok).toBeGreaterThan(20)
-  expect(fleet.configurations?.count).toBeGreaterThan(0)
-  expect(fleet.configured.due).toBeGreaterThanOrEqual(0)
-  expect(counters.carves.succeeded).toBeGreaterThan(0)
-  expect(counters.calls.carveBlock.ok).toBeGreaterThan(counters.carves.succeeded)
+  expect(hasSeenEverything()).toBe(true)
 })
 
 test('the Worker loses nothing', async () => {

@@ -141,6 +141,16 @@ describe('files', () => {
       handedIn: 0,
       refused: 1,
     }))
+  test('of a node that was deleted after it was asked may be refused, or missing', async () => {
+    const ledger = new CarveLedger()
+    ledger.ask({ queryId: 'q', path: '/f', askedAtMs: 5, expected: [1] })
+    ledger.forgive(1, 10)
+    for (const status of ['SUCCESS', 'DATA POST FAILED'] as const) {
+      ledger.note(record(status, status === 'SUCCESS' ? '' : 'no session_id in the answer'), 1)
+      const found = await verifyCarves({ ledger, carves: listed([]), read: async () => undefined })
+      expect(found).toEqual({ ...good, handedIn: 0 })
+    }
+  })
   test('that were lost on their way are nobody’s fault', async () =>
     expect(
       await verified([record('DATA POST FAILED', 'block 1 of 2: connection broke before the reply')], []),

@@ -149,6 +149,27 @@ describe('answers', () => {
     expect([...query.expected]).toEqual([2])
   })
 
+  test('are not owed where nobody had the time', () => {
+    const ledger = new AnswerLedger()
+    const early = ledger.open({ id: 'a', sql: 'A', openedAtMs: 100, expected: [1] })
+    const late = ledger.open({ id: 'b', sql: 'B', openedAtMs: 300, expected: [1] })
+    ledger.expectUntil(200)
+    const later = ledger.open({ id: 'c', sql: 'C', openedAtMs: 400, expected: [1] })
+    expect([early, late, later].map(({ expected }) => expected.size)).toEqual([1, 0, 0])
+  })
+
+  test('may be missing of a machine whose node was deleted before it answered', async () => {
+    const { ledger, query } = opened()
+    const other = ledger.open({ id: 'r', sql: 'OTHER', openedAtMs: 0, expected: [1] })
+    ledger.forgive(1)
+    for (const stage of ['sent', 'accepted'] as const)
+      ledger.note(stage, 'OTHER', { rows: [], status: 0, message: '', stats: {} }, 1, 5)
+    const lists = { answers: [], results: [], answered: 0 }
+    expect(await verified(lists, { ledger, query: other })).toMatchObject({ missing: 0, silent: 0 })
+    // What it had answered before is owed all the same.
+    expect(await verified(lists, { ledger, query })).toMatchObject({ missing: 2 })
+  })
+
   test('that come before the operator knows the query count', () => {
     const ledger = new AnswerLedger()
     ledger.note('sent', 'S', { rows: [], status: 0, message: '', stats: {} }, 1, 5)
