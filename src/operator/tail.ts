@@ -4,6 +4,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { sha256HexOfText } from '../lib/bytes.ts'
 import { TAIL_HEADER } from '../logs/tail/tail.ts'
 import type { TailRequest } from '../logs/tail/viewer.ts'
+import { bearerToken, SUBPROTOCOL } from './authenticate.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, replies } from './describe.ts'
 import { bothOrNeither, lineFilterOf, lineParameters, nodeParameter, type LineQuery } from './log-filter.ts'
@@ -29,12 +30,15 @@ export function addTailRoutes(routes: OperatorRoutes): void {
 
 async function connect(c: OperatorContext, query: LineQuery): Promise<Response> {
   const environmentId = c.var.environment.id
-  const token = /^Bearer +(\S+)/i.exec(c.req.header('authorization') ?? '')?.[1]
+  const token = bearerToken(c.req.raw.headers)
+  const offered = (c.req.header('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim())
   const asked: TailRequest = {
     format: 1,
     environmentId,
     filter: { ...lineFilterOf(query), sinceMs: null, untilMs: null },
     tokenHash: token === undefined ? null : await sha256HexOfText(token),
+    // The server has to take one of the subprotocols that a browser offers, and the token is not the one.
+    subprotocol: offered.includes(SUBPROTOCOL) ? SUBPROTOCOL : null,
   }
   const headers = new Headers({ [TAIL_HEADER]: headerTextOf(asked) })
   const upgrade = c.req.header('upgrade')

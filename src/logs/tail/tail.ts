@@ -120,14 +120,16 @@ export class Tail extends DurableObject<Env> {
     })
   }
 
-  #acceptSocket({ environmentId, filter, tokenHash }: TailRequest): Response {
+  #acceptSocket({ environmentId, filter, tokenHash, subprotocol }: TailRequest): Response {
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server)
     SocketViewer.attach(server, filter, tokenHash)
     const viewer = this.#viewerOf(server)
     viewer.offer(startLine(environmentId))
     viewer.flush()
-    return new Response(null, { status: 101, webSocket: client, headers: { 'cache-control': 'no-store' } })
+    const headers = new Headers({ 'cache-control': 'no-store' })
+    if (subprotocol !== null) headers.set('sec-websocket-protocol', subprotocol)
+    return new Response(null, { status: 101, webSocket: client, headers })
   }
 
   #openStream({ environmentId, filter, tokenHash }: TailRequest): Response {

@@ -13,6 +13,8 @@ export interface TailRequest {
   filter: LineFilter
   /** SHA-256 of the operator token that it came with; null: it came with none. */
   tokenHash: string | null
+  /** Of a WebSocket: what its client is told to be spoken. */
+  subprotocol: string | null
 }
 
 export interface Viewer {

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../support/harness.ts'
+import { created } from '../../support/operator.ts'
 import { defaultEnvironmentId } from '../../support/queries.ts'
 import { configWithQuickQueues, logBody, sendLog } from '../support.ts'
 import { missedOf, watchTailSocket } from './support.ts'
@@ -62,6 +63,22 @@ test.each([{ type: 'credit', lines: -1 }, { type: 'hello' }, 7, null])(
     expect(await socket.closed).toBe(1003)
   },
 )
+
+test("a browser's token, which it says as a subprotocol, ends what it watches when it is revoked", async () => {
+  const { id, token } = created<{ id: string; token: string }>(
+    await server.operator('POST', '/operator-tokens', { name: 'a browser' }),
+  )
+  const socket = await watchTailSocket(server, '', {
+    'sec-websocket-protocol': `osquery-edge, bearer.${token}`,
+  })
+  await server.operator('DELETE', `/operator-tokens/${id}`)
+  const last = await server.until(async () => {
+    await send([crypto.randomUUID()])
+    return socket.seen.find(({ type }) => type === 'end')
+  })
+  expect(last.reason).toBe('the operator token was revoked')
+  expect(await socket.closed).toBe(1008)
+}, 30_000)
 
 test('there is room for 24, and then it says so', async () => {
   const sockets = await Promise.all(Array.from({ length: 24 }, () => watchTailSocket(server)))

@@ -94,9 +94,13 @@ export interface TailSocket {
 }
 
 /** Connects over a WebSocket. */
-export async function watchTailSocket(server: TestServer, query = ''): Promise<TailSocket> {
+export async function watchTailSocket(
+  server: TestServer,
+  query = '',
+  identity: Record<string, string> = { authorization: `Bearer ${OPERATOR_TOKEN}` },
+): Promise<TailSocket> {
   const response = await server.harness.fetch(`/api/v1/environments/default/logs/tail${query}`, {
-    headers: { upgrade: 'websocket', authorization: `Bearer ${OPERATOR_TOKEN}` },
+    headers: { upgrade: 'websocket', ...identity },
   })
   const { webSocket } = response as unknown as { webSocket: WebSocket & { accept(): void } }
   if (response.status !== 101) throw new Error(`${response.status} ${await response.text()}`)
