@@ -1,0 +1,85 @@
+/** The whole process is killed in the middle of a backlog: afterwards every line is there, and no batch was cut twice. */
+
+import '../../support/workerd-crypto.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { buildWorker, startKillable, type KillableServer } from '../../support/killable.ts'
+import { startHttpsServer, type HttpsServer } from '../../support/sinks/https.ts'
+import { writeObjects } from '../support.ts'
+import { idsNamed, linesNamed, type SinkView } from './support.ts'
+
+const BATCH_LINES = 5
+const OBJECTS = 12
+/** Kept short: what counts is that it ends in the middle. */
+const KILLS = 3
+
+let folder: string
+let bundle: string
+let server: KillableServer
+let destination: HttpsServer
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'osquery-edge-killed-'))
+  bundle = buildWorker(join(folder, 'worker'))
+  server = await startKillable(bundle, join(folder, 'data'), true)
+  destination = await startHttpsServer()
+}, 60_000)
+afterAll(async () => {
+  await destination.close()
+  await server.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function until(probe: () => boolean): Promise<void> {
+  for (let endsAtMs = Date.now() + 15_000; !probe();) {
+    if (Date.now() > endsAtMs) throw new Error('not within 15 s')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+// Only there the process to kill is found.
+it.skipIf(process.platform !== 'linux')(
+  'every line arrives at least once, and the same batch under the same key',
+  async () => {
+    const path = '/environments/default/sinks'
+    const sink = await server.operator<SinkView>('POST', path, {
+      name: 'killed',
+      kind: 'https',
+      settings: { url: destination.url },
+      delivery: { maxLines: BATCH_LINES, concurrency: 2 },
+    })
+    destination.batches.length = 0
+    await server.operator('POST', `${path}/${sink.id}/pause`)
+    const { id: environmentId } = await server.operator<{ id: string }>('GET', '/environments/default')
+    const ids = idsNamed('k', OBJECTS * 20)
+    const objects = Array.from({ length: OBJECTS }, (_, at) => linesNamed(ids.slice(at * 20, at * 20 + 20)))
+    await writeObjects(server.env, environmentId, objects)
+    await server.operator('POST', `${path}/${sink.id}/resume`)
+
+    for (let kill = 1; kill <= KILLS; kill += 1) {
+      const before = destination.batches.length
+      // One of the two on their way is taken, but nobody hears of it.
+      destination.failures.push('answer-lost')
+      await until(() => destination.batches.length >= before + 3)
+      await server.kill()
+      server = await startKillable(bundle, join(folder, 'data'), false)
+      // The local queue and alarms may have died with the process: the schedule wakes every sink.
+      await server.tick(0)
+    }
+    await until(() => destination.eventIds().size >= ids.length)
+    expect([...destination.eventIds()].toSorted()).toEqual(ids)
+
+    const byKey = Map.groupBy(destination.batches, ({ idempotencyKey }) => idempotencyKey)
+    for (const batches of byKey.values()) {
+      const contents = new Set(batches.map(({ lines }) => lines.map(({ eventId }) => String(eventId)).join()))
+      expect(contents.size).toBe(1)
+    }
+    // No line is in two batches: who knows the keys knows the doubles.
+    const distinct = [...byKey.values()].flatMap(
+      ([batch]) => batch?.lines.map(({ eventId }) => eventId) ?? [],
+    )
+    expect(distinct).toHaveLength(ids.length)
+  },
+  120_000,
+)
