@@ -266,5 +266,6 @@ export class Archive extends DurableObject<Env> {
       objects.forgetOlder(this.#sql, `logs/r${days}/*`, Date.now() - (days + 1) * DAY_MS)
     }
     this.forgetIds(MAX_KEPT_IDS)
+    tallies.forgetVolumes(this.#sql, Date.now() - (Math.max(...RETENTION_CLASSES) + 1) * DAY_MS)
   }
 }

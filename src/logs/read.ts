@@ -38,9 +38,12 @@ export interface Searched {
 
 /** Objects and inflated bytes of one call; beyond that it stops with a cursor as soon as it got anywhere. */
 const MAX_OBJECTS = 400
-const MAX_READ_BYTES = 256 * 1_024 * 1_024
+const MAX_READ_BYTES = 128 * 1_024 * 1_024
+/** A person waits: it also stops after this time. */
+const MAX_READ_MS = 8_000
 /** Six connections may wait for headers at once (Workers limits); an object inflates to 4 MiB and rarely to 12. */
 const READ_AT_ONCE = 4
+const MAX_BYTES_AT_ONCE = 16 * 1_024 * 1_024
 const ROWS_AT_ONCE = 100
 /** Calls to the index in which nothing matched. */
 const MAX_INDEX_CALLS = 10
@@ -53,8 +56,9 @@ const END_OF_TIME_MS = 1e15
 export async function readLogs(env: Env, environmentId: string, filter: LogFilter): Promise<FoundLines> {
   let { cursor } = filter
   const searched: Searched = { objects: 0, bytes: 0 }
+  const time = new Deadline(MAX_READ_MS)
   for (let round = 1; ; round += 1) {
-    const reading = new Reading(env, environmentId, { ...filter, cursor }, searched)
+    const reading = new Reading(env, environmentId, { ...filter, cursor }, searched, time)
     const found = await reading.readOn().catch((error: unknown) => {
       // What it was reading was replaced long ago and is gone by now: the index says what to read instead.
       if (error instanceof ObjectGone && round < MAX_ROUNDS) return null
@@ -82,10 +86,11 @@ class Reading {
   readonly #asked = new Set<string>()
   readonly #matches: LineMatcher
   readonly #searched: Searched
+  readonly #time: Deadline
   #isErased: ReturnType<typeof erasedMatcher> = () => false
   #indexCalls = 0
 
-  constructor(env: Env, environmentId: string, filter: LogFilter, searched: Searched) {
+  constructor(env: Env, environmentId: string, filter: LogFilter, searched: Searched, time: Deadline) {
     this.#env = env
     this.#environmentId = environmentId
     this.#filter = filter
@@ -96,12 +101,18 @@ class Reading {
     this.#page = new LogPage(filter.limit, this.#start)
     this.#matches = lineMatcher(filter)
     this.#searched = searched
+    this.#time = time
   }
 
   /** Whether it was enough for one call. */
   get isSpent(): boolean {
     const { objects, bytes } = this.#searched
-    return objects >= MAX_OBJECTS || bytes >= MAX_READ_BYTES || this.#indexCalls >= MAX_INDEX_CALLS
+    return (
+      objects >= MAX_OBJECTS ||
+      bytes >= MAX_READ_BYTES ||
+      this.#indexCalls >= MAX_INDEX_CALLS ||
+      this.#time.remainingMs() === 0
+    )
   }
 
   /** Reads objects from the newest until the page is full, nothing is left, or it was enough for one call. */
@@ -109,8 +120,7 @@ class Reading {
     let after: ArchivePosition | null = null
     for (;;) {
       const { rows, next } = await this.#find({ after, limit: ROWS_AT_ONCE })
-      for (let i = 0; i < rows.length; i += READ_AT_ONCE) {
-        const some = rows.slice(i, i + READ_AT_ONCE)
+      for (const some of batchesOf(rows)) {
         const boundaryMs = some[0]?.lastMs ?? 0
         if (await this.#isDone(boundaryMs)) return this.#page.finish(boundaryMs)
         await this.#offer(some)
@@ -160,7 +170,7 @@ class Reading {
       }),
     )
     this.#page.leaveOut(copied.map((at) => eventIds[at] ?? ''))
-    for (let i = 0; i < unsure.length; i += READ_AT_ONCE) await this.#offer(unsure.slice(i, i + READ_AT_ONCE))
+    for (const some of batchesOf(unsure)) await this.#offer(some)
   }
 
   async #find(query: { after: ArchivePosition | null; limit: number }) {
@@ -215,4 +225,28 @@ class Reading {
     console.error(JSON.stringify({ event: 'archived-object-unreadable', key: row.key, reason: error.name }))
     if (!isKnown) throw error
   }
+}
+
+/** Objects in the order given, as many at once as fit: of large ones one may be all that the page needs. */
+function* batchesOf(rows: readonly IndexedRow[]): Generator<IndexedRow[]> {
+  let batch: IndexedRow[] = []
+  let bytes = 0
+  for (const row of rows) {
+    const rowBytes = bytesToRead(row)
+    if (batch.length > 0 && (batch.length >= READ_AT_ONCE || bytes + rowBytes > MAX_BYTES_AT_ONCE)) {
+      yield batch
+      batch = []
+      bytes = 0
+    }
+    batch.push(row)
+    bytes += rowBytes
+  }
+  if (batch.length > 0) yield batch
+}
+
+/** What reading a row's lines inflates to, about. */
+function bytesToRead({ ranges, bytes, lineBytes }: IndexedRow): number {
+  if (ranges === null) return lineBytes
+  const part = ranges.reduce((sum, { length }) => sum + length, 0)
+  return (lineBytes * part) / Math.max(1, bytes)
 }

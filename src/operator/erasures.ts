@@ -6,7 +6,7 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { commitChange } from '../db/control.ts'
-import { isUuid, timeOrderedUuid } from '../lib/bytes.ts'
+import { timeOrderedUuid } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
 import { tryToWakeCompaction } from '../logs/compact/wake.ts'
@@ -14,6 +14,7 @@ import type { Receipt } from '../logs/index/erasures.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, inEnvironmentWithId, jsonBody, replies, repliesList, time } from './describe.ts'
+import { isKnownNode } from './known-node.ts'
 import { idKey, pageOf, pagingQuery } from './paging.ts'
 import { notFound, unprocessable } from './problem.ts'
 
@@ -45,10 +46,9 @@ export function addErasureRoutes(routes: OperatorRoutes): void {
       request: { params: inEnvironmentWithId },
       responses: replies(202, 'Begun', receiptSchema),
     }),
-    (c) => {
+    async (c) => {
       const { id } = c.req.valid('param')
-      // A node that was deleted may still have lines, and one without any has nothing to lose.
-      return isUuid(id) ? begin(c, id) : notFound('node')
+      return (await isKnownNode(c, id)) ? begin(c, id) : notFound('node')
     },
   )
   routes.openapi(

@@ -10,6 +10,7 @@ import { LINE_TYPES } from '../logs/line.ts'
 import { readVolume } from '../logs/volume.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, inEnvironmentWithId, replies, repliesList, time } from './describe.ts'
+import { isKnownNode } from './known-node.ts'
 import { numberKey, pageOf, pagingQuery } from './paging.ts'
 import { notFound, unprocessable } from './problem.ts'
 
@@ -137,7 +138,7 @@ export function addLogVolumeRoutes(routes: OperatorRoutes): void {
     }),
     async (c) => {
       const { id } = c.req.valid('param')
-      if (!isUuid(id)) return notFound('node')
+      if (!(await isKnownNode(c, id))) return notFound('node')
       const found = await new Deadline(INDEX_WITHIN_MS).run(indexOf(c).progressOf(id))
       const items = found.map(({ name, epoch, counter, atMs, fullSetMs }) => ({
         name,

@@ -1,7 +1,6 @@
 /** /environments/{env}/logs: the lines that agents sent, from the archive. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { isUuid } from '../lib/bytes.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { LINE_TYPES } from '../logs/line.ts'
 import { logPageBody, nodesWithoutHostname } from '../logs/log-item.ts'
@@ -10,6 +9,7 @@ import { readLogs } from '../logs/read.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, inEnvironmentWithId, replies, time } from './describe.ts'
 import { bothOrNeither, lineFilterOf, lineParameters, nodeParameter } from './log-filter.ts'
+import { isKnownNode } from './known-node.ts'
 import { cursorOf, pagingQuery } from './paging.ts'
 import { notFound } from './problem.ts'
 
@@ -97,10 +97,10 @@ export function addLogRoutes(routes: OperatorRoutes): void {
       request: { params: inEnvironmentWithId, query: nodeLogQuery },
       responses: replies(200, 'A page, newest first', pageSchema),
     }),
-    // A node that was deleted keeps its lines, so it need not be there: who has none has an empty page.
-    (c) => {
+    async (c) => {
       const { id } = c.req.valid('param')
-      return isUuid(id) ? replyWithLogs(c, { ...c.req.valid('query'), node: id }) : notFound('node')
+      if (!(await isKnownNode(c, id))) return notFound('node')
+      return replyWithLogs(c, { ...c.req.valid('query'), node: id })
     },
   )
 }

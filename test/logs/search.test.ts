@@ -7,7 +7,7 @@ import { envelopeOf } from '../../src/logs/line.ts'
 import { NOTHING_KNOWN, sourceOf, UNKNOWN_NAME } from '../../src/logs/source-facts.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { makeEnvironment, problemOf } from '../support/operator.ts'
-import { compactAll, line, NODES } from './compact/support.ts'
+import { addNodes, compactAll, line, NODES } from './compact/support.ts'
 import { originAt, writeObjects, type LogList } from './support.ts'
 
 const START_MS = Date.UTC(2026, 5, 1, 12)
@@ -21,6 +21,7 @@ let environment: string
 beforeAll(async () => {
   server = await startServer()
   environment = (await makeEnvironment(server, 'searching')).id
+  await addNodes(server, environment)
   await write('pack/a/users', '{"columns":{"path":"/etc/passwd","user":"eve"}}')
   await write('pack/b/users', '{"columns":{"path":"/tmp/x","user":"bob"}}')
   await write('all', '{"snapshot":[{"path":"/a"},{"path":"/etc/passwd"}]}')

@@ -13,6 +13,8 @@ export const SETTLE_MS = 10 * 60_000
 const SETTLED_ANYWAY_MS = 6 * HOUR_MS
 /** Inflated bytes of one step: it holds them all, in an isolate of 128 MB. */
 export const MAX_STEP_BYTES = 32 * 1_024 * 1_024
+/** Down to an object at a time. */
+const MAX_HALVINGS = 5
 /** Objects of one step: a consumer may make 10,000 calls (Workers limits). */
 const MAX_STEP_OBJECTS = 1_000
 /** Replaced objects are kept this long, so that whoever is reading them comes to the end. */
@@ -41,9 +43,17 @@ interface Group extends Record<string, SqlStorageValue> {
   lines_bytes: number
 }
 
-/** Takes the lease of an environment's work; null where somebody has it. */
+/**
+ * Takes the lease of an environment's work; null where somebody has it. A lease that ended without being given back
+ * tells of a worker that died: of memory or of time, so the next one takes less.
+ */
 export function takeLease(sql: SqlStorage, nowMs: number): string | null {
   const token = crypto.randomUUID()
+  sql.exec(
+    `UPDATE work SET token = NULL, deaths = deaths + 1, failures = failures + 1, last_failed_ms = ?1,
+       last_failure = 'died' WHERE token IS NOT NULL AND until_ms < ?1`,
+    nowMs,
+  )
   const taken = sql.exec(
     'UPDATE work SET token = ?1, until_ms = ?2, last_started_ms = ?3 WHERE until_ms < ?3',
     token,
@@ -67,6 +77,8 @@ export function endLease(sql: SqlStorage, token: string, failure: string | null,
 
 /** The raw objects that make the next compacted one, oldest hour first and in the order of time; none where all is done. */
 export function nextSources(sql: SqlStorage, nowMs: number): IndexedRow[] {
+  const { deaths } = sql.exec<{ deaths: number }>('SELECT deaths FROM work').one()
+  const maxBytes = MAX_STEP_BYTES / 2 ** Math.min(deaths, MAX_HALVINGS)
   const [group] = sql
     .exec<Group>(
       `SELECT hour, type, substr(key, 1, instr(key, '/environment=')) AS retention, SUM(line_bytes) AS lines_bytes
@@ -82,7 +94,7 @@ export function nextSources(sql: SqlStorage, nowMs: number): IndexedRow[] {
     .toArray()
   if (group === undefined) return []
   // Even shares, so that an hour does not end in a crumb.
-  const shareBytes = group.lines_bytes / Math.ceil(group.lines_bytes / MAX_STEP_BYTES)
+  const shareBytes = group.lines_bytes / Math.ceil(group.lines_bytes / maxBytes)
   const sources: IndexedRow[] = []
   let bytes = 0
   const rows = sql.exec<ObjectRow>(
@@ -96,7 +108,7 @@ export function nextSources(sql: SqlStorage, nowMs: number): IndexedRow[] {
     MAX_STEP_OBJECTS,
   )
   for (const row of rows) {
-    if (sources.length > 0 && (bytes >= shareBytes || bytes + row.line_bytes > MAX_STEP_BYTES)) break
+    if (sources.length > 0 && (bytes >= shareBytes || bytes + row.line_bytes > maxBytes)) break
     bytes += row.line_bytes
     sources.push(indexedRow(row))
   }
@@ -135,7 +147,7 @@ export function swapObjects(sql: SqlStorage, { sources, outputs }: Swap, nowMs: 
     nowMs,
     list,
   )
-  sql.exec('UPDATE work SET last_swap_ms = ?', nowMs)
+  sql.exec('UPDATE work SET last_swap_ms = ?, deaths = 0', nowMs)
   return true
 }
 

@@ -51,4 +51,6 @@ export const ARCHIVE_SCHEMA = [
      id INTEGER PRIMARY KEY CHECK (id = 1), started_ms INTEGER, finished_ms INTEGER, cursor TEXT, seen INTEGER,
      orphans INTEGER, healed INTEGER, missing INTEGER);
    INSERT INTO inspection (id) VALUES (1);`,
+  // How often in a row a worker died with the lease: the next one takes smaller steps.
+  'ALTER TABLE work ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0',
 ]

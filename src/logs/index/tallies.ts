@@ -207,6 +207,11 @@ export function forgetTallies(
   forgetNodeState(sql, nodeId, part)
 }
 
+/** Forgets volumes of days before a time. */
+export function forgetVolumes(sql: SqlStorage, beforeMs: number): void {
+  sql.exec('DELETE FROM volumes WHERE day < ?', new Date(beforeMs).toISOString().slice(0, 10))
+}
+
 function forgetNodeState(sql: SqlStorage, nodeId: string, part: number): void {
   const progress = readPart<Progress>(sql, 'SELECT state AS text FROM progress WHERE part = ?', [part])
   if (nodeId in progress) {

@@ -125,6 +125,19 @@ describe.each([
   })
 })
 
+it('a step whose Worker died is told of, and taken up again', async () => {
+  const environment = await newEnvironment(server)
+  await writeObjects(server.env, environment, [[line(0)], [line(1_000)]])
+  const stub = server.env.ARCHIVE_INDEX.getByName(environment)
+  const nowMs = Date.now()
+  expect(await stub.nextWork(nowMs)).toMatchObject({ sources: [{}, {}] })
+  expect(await stub.nextWork(nowMs + 60_000)).toBeNull()
+  await compactAll(server.env, environment, nowMs + LEASE_MS)
+  expect(await stub.health()).toMatchObject({
+    compaction: { rawObjects: 0, failures: 1, lastFailure: 'died' },
+  })
+})
+
 it('two workers at once do one step', async () => {
   const environment = await newEnvironment(server)
   await writeObjects(server.env, environment, [[line(0)], [line(1_000)]])

@@ -29,7 +29,20 @@ export function line(atMs: number, change: Partial<Written> = {}): Written {
 let environments = 0
 export async function newEnvironment(server: TestServer): Promise<string> {
   environments += 1
-  return (await makeEnvironment(server, `compacting-${environments}`)).id
+  const { id } = await makeEnvironment(server, `compacting-${environments}`)
+  await addNodes(server, id)
+  return id
+}
+
+/** Lets the nodes of these tests be known in an environment, and in no other any more. */
+export async function addNodes(server: TestServer, environmentId: string): Promise<void> {
+  const insert = server.env.DB.prepare(
+    `INSERT OR REPLACE INTO nodes (id, environment_id, ordinal, identity, hostname, platform, platform_family,
+       osquery_version, host_identifier, hardware_uuid, hardware_serial, instance_id, host_details,
+       first_enrolled_at, enrolled_at)
+     VALUES (?1, ?2, ?3, ?1, 'host', 'ubuntu', 'linux', '', '', '', '', '', '{}', 0, 0)`,
+  )
+  await server.env.DB.batch(NODES.map((id, at) => insert.bind(id, environmentId, at + 1)))
 }
 
 /** Runs steps until there is nothing to do; how many there were. */
