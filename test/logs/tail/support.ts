@@ -1,5 +1,6 @@
 /** Watches the live tail as operators do. */
 
+import { connect } from 'node:net'
 import { OPERATOR_TOKEN, type TestServer } from '../../support/harness.ts'
 
 export interface TailLine {
@@ -44,12 +45,40 @@ export async function openTail(
   return response.body as unknown as ReadableStream<Uint8Array>
 }
 
-/** The next piece of a tail as text. */
-export async function readOnce(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<string> {
-  const { done, value } = await reader.read()
-  if (done) throw new Error('the tail has ended')
-  // Lines of the tests are ASCII, so a piece never ends inside a character.
-  return new TextDecoder().decode(value)
+export interface SlowTail {
+  /** Begins to read, until the text has this. */
+  readUntil(wanted: RegExp): Promise<string>
+  destroy(): void
+}
+
+/** A tail whose reader takes nothing from its connection until it is told to. */
+export async function openSlowTail(server: TestServer): Promise<SlowTail> {
+  const { url } = await server.harness.listen()
+  const socket = connect({ host: url.hostname, port: Number(url.port) })
+  // HTTP/1.0: a body in one piece, without chunks.
+  socket.write(
+    `GET /api/v1/environments/default/logs/tail HTTP/1.0\r\nhost: ${url.host}\r\n` +
+      `authorization: Bearer ${OPERATOR_TOKEN}\r\n\r\n`,
+  )
+  let text = ''
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject)
+    socket.once('data', (data) => {
+      socket.pause()
+      text = String(data)
+      resolve()
+    })
+  })
+  return {
+    async readUntil(wanted) {
+      for await (const data of socket) {
+        text += String(data)
+        if (wanted.test(text.slice(-100_000))) break
+      }
+      return text.slice(text.indexOf('\r\n\r\n') + 4)
+    },
+    destroy: () => void socket.destroy(),
+  }
 }
 
 /** Connects over HTTP; resolves once the stream has begun. */
