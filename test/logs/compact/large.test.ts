@@ -50,7 +50,7 @@ it('each line is in one of them, also those that came again', { timeout: 60_000 
   }
   expect(objects).toHaveLength(2)
   const ids = objects.flat().map(({ eventId }) => Number.parseInt(eventId.slice(0, 16), 16))
-  expect(ids.toSorted()).toEqual([0, 1, 2, 3, 4])
+  expect(ids.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4])
   for (const headers of objects) {
     const nodes = headers.map(({ nodeId }) => nodeId ?? '')
     expect(nodes).toEqual(nodes.toSorted())
