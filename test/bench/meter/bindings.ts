@@ -132,16 +132,23 @@ function meteredQueue(queue: Queue): Queue {
   })
 }
 
-/** A batch whose messages count one read each, and one delete when they are acknowledged. */
-export function meteredMessages(batch: MessageBatch): { metered: MessageBatch; done: Message[] } {
+/**
+ * A batch whose messages count one read each, and one delete when they are acknowledged, in the scope of what they are
+ * about: undefined is the present one.
+ */
+export function meteredMessages(
+  batch: MessageBatch,
+  scopeOf: (message: Message) => string | undefined = () => undefined,
+): { metered: MessageBatch; done: Message[] } {
   const done: Message[] = []
   const messages = batch.messages.map((message) => {
-    count('messages')
+    const scope = scopeOf(message)
+    count('messages', 1, scope)
     // Told apart: how often a message comes again is the machine's doing, and would be in no two runs the same.
-    count(message.attempts > 1 ? 'queue.again' : 'queue.operations', operations(message.body))
+    count(message.attempts > 1 ? 'queue.again' : 'queue.operations', operations(message.body), scope)
     return wrapped(message, (method, run, args) => {
       if (method === 'ack') {
-        count('queue.operations', operations(message.body))
+        count('queue.operations', operations(message.body), scope)
         done.push(message)
       }
       return run(...args)
