@@ -2,12 +2,13 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import type { QueryRow } from '../db/queries.ts'
+import { sha256HexOfText } from '../lib/bytes.ts'
 import { rfc3339 } from '../lib/time.ts'
-import { SUBPROTOCOL_HEADER, WATCHED_QUERY_HEADER } from '../queries/feed.ts'
+import { SUBPROTOCOL_HEADER, TOKEN_HASH_HEADER, WATCHED_QUERY_HEADER } from '../queries/feed.ts'
 import type { WatchedQuery } from '../queries/feed-store.ts'
 import { feedStub } from '../queries/shard-name.ts'
 import { readPlace } from '../queries/viewer-place.ts'
-import { SUBPROTOCOL } from './authenticate.ts'
+import { bearerToken, SUBPROTOCOL } from './authenticate.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies, time } from './describe.ts'
 import { unprocessable } from './problem.ts'
@@ -78,7 +79,7 @@ export function addQueryStreamRoutes(routes: OperatorRoutes): void {
   )
 }
 
-function connect(
+async function connect(
   c: OperatorContext,
   row: QueryRow,
   cursor: string | undefined,
@@ -87,7 +88,10 @@ function connect(
   const url = new URL('https://feed/')
   url.searchParams.set('credits', String(credits))
   if (cursor !== undefined) url.searchParams.set('cursor', cursor)
-  const headers = new Headers({ [WATCHED_QUERY_HEADER]: JSON.stringify(watchedQuery(row)) })
+  const headers = new Headers({
+    [WATCHED_QUERY_HEADER]: JSON.stringify(watchedQuery(row)),
+    [TOKEN_HASH_HEADER]: await sha256HexOfText(bearerToken(c.req.raw.headers) ?? ''),
+  })
   const upgrade = c.req.header('upgrade')
   if (upgrade !== undefined) headers.set('upgrade', upgrade)
   const offered = (c.req.header('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim())

@@ -59,6 +59,9 @@ export function endLine({ status, counts }: QueryView, place: ViewerPlace): stri
   return JSON.stringify({ type: 'end', status, counts, cursor: writePlace(place) })
 }
 
+/** The last line of a viewer whose operator token is not one any more. */
+export const REVOKED_LINE = JSON.stringify({ type: 'end', status: 'revoked' })
+
 /** A row without its closing brace: the last one of a batch gets the cursor. */
 export function rowStart(arrival: Arrival, hostname: string | null, row: number, columns: Bytes): string {
   const { nodeId, receivedAtMs } = arrival

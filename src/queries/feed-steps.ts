@@ -21,6 +21,8 @@ export interface Viewer {
   progressKey: string
   progressAtMs: number
   ended: boolean
+  /** SHA-256 of the operator token that it came with. */
+  tokenHash: string
 }
 
 export interface Step {
@@ -29,8 +31,8 @@ export interface Step {
   viewer: Viewer
 }
 
-export function newViewer(place: ViewerPlace): Viewer {
-  return { place, progressKey: '', progressAtMs: 0, ended: false }
+export function newViewer(place: ViewerPlace, tokenHash: string): Viewer {
+  return { place, progressKey: '', progressAtMs: 0, ended: false, tokenHash }
 }
 
 export class FeedSteps {

@@ -9,9 +9,11 @@ import { utf8 } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { readQueryFate } from '../db/query-life.ts'
+import { REVOKED_LINE } from './feed-lines.ts'
 import { FeedRows } from './feed-rows.ts'
 import { FeedSteps, MAX_ROWS_PER_BATCH, newViewer, PROGRESS_EVERY_MS, type Viewer } from './feed-steps.ts'
 import { FEED_SCHEMA, FeedStore, type WatchedQuery } from './feed-store.ts'
+import { stillTokens } from './feed-tokens.ts'
 import { readCommand } from './feed-commands.ts'
 import { answerShardStub } from './shard-name.ts'
 import type { ShardReport } from './shard-watches.ts'
@@ -19,6 +21,8 @@ import { readPlace, startPlace } from './viewer-place.ts'
 
 /** The header in which the Worker hands over the query, as JSON. Nobody else reaches this object. */
 export const WATCHED_QUERY_HEADER = 'x-watched-query'
+/** The SHA-256 of the operator token, so that the stream ends when it is revoked. */
+export const TOKEN_HASH_HEADER = 'x-token-hash'
 /** The subprotocol that the viewer's client is told to be spoken. */
 export const SUBPROTOCOL_HEADER = 'x-subprotocol'
 /** Shards report for this long; renewed twice as often, which also heals reports that were lost. */
@@ -37,11 +41,20 @@ interface Attachment {
   credits: number
 }
 
+/** A viewer over HTTP. */
+interface OpenStream {
+  readonly tokenHash: string
+  isRevoked: boolean
+}
+
 export class Feed extends DurableObject<Env> {
   readonly #store: FeedStore
   readonly #steps: FeedSteps
-  readonly #busySockets = new Set<WebSocket>()
-  #streams = 0
+  /** Sockets that are being sent to, and whether something changed meanwhile. */
+  readonly #busySockets = new Map<WebSocket, { again: boolean }>()
+  readonly #streams = new Set<OpenStream>()
+  /** Viewers that are connecting: what is reported meanwhile is for them. */
+  #connecting = 0
   #change = Promise.withResolvers<void>()
   #wakesLater = false
   #actedAtMs = 0
@@ -59,18 +72,28 @@ export class Feed extends DurableObject<Env> {
     const query = JSON.parse(request.headers.get(WATCHED_QUERY_HEADER) ?? '') as WatchedQuery
     const { searchParams } = new URL(request.url)
     const place = readPlace(searchParams.get('cursor') ?? '', query.shards) ?? startPlace(query.shards)
-    this.#store.putQuery(query)
-    await this.#renew(query)
-    await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
+    const viewer = newViewer(place, request.headers.get(TOKEN_HASH_HEADER) ?? '')
+    this.#connecting += 1
+    try {
+      this.#store.putQuery(query)
+      await this.#renew(query)
+      await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
+    } finally {
+      this.#connecting -= 1
+    }
     this.ctx.waitUntil(this.act())
-    const viewer = newViewer(place)
+    this.ctx.waitUntil(this.#dropRevoked())
     if (request.headers.get('upgrade')?.toLowerCase() !== 'websocket') return this.#stream(viewer)
     return this.#accept({ viewer, credits: Number(searchParams.get('credits')) }, request)
   }
 
   /** A shard says what it has of the query. False: nobody watches. */
   report(shard: number, report: ShardReport): boolean {
-    if (this.#store.query() === null || !this.#isWatched()) return false
+    if (this.#store.query() === null || !this.#isWatched()) {
+      // The shard stops reporting now: the next viewer has to ask it again, however soon.
+      this.#renewedAtMs = 0
+      return false
+    }
     this.#store.putReport(shard, report)
     this.#wake()
     return true
@@ -115,12 +138,13 @@ export class Feed extends DurableObject<Env> {
     if (query === null || !this.#isWatched()) return this.#store.forgetAll()
     await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
     await this.#readFate(query)
+    await this.#dropRevoked()
     await this.#renew(query)
     this.#wake()
   }
 
   #isWatched(): boolean {
-    return this.#streams > 0 || this.ctx.getWebSockets().length > 0
+    return this.#connecting > 0 || this.#streams.size > 0 || this.ctx.getWebSockets().length > 0
   }
 
   /** Asks every shard for what it has, and for reports from now on. A shard that is away is made up for later. */
@@ -145,6 +169,21 @@ export class Feed extends DurableObject<Env> {
       if (status !== query.status) this.#store.putQuery({ ...query, status: status ?? 'stopped' })
     } catch (error) {
       console.warn(JSON.stringify({ event: 'feed-without-d1', error: String(error) }))
+    }
+  }
+
+  /** A token that was revoked watches no longer: looked at every half minute, and when somebody connects. */
+  async #dropRevoked(): Promise<void> {
+    const sockets = this.ctx.getWebSockets().map((socket) => ({ socket, hash: viewerOf(socket).tokenHash }))
+    const streams = [...this.#streams]
+    const hashes = new Set([...sockets.map(({ hash }) => hash), ...streams.map(({ tokenHash }) => tokenHash)])
+    const known = await stillTokens(this.env.DB, hashes)
+    if (known === null) return
+    for (const stream of streams) stream.isRevoked = !known.has(stream.tokenHash)
+    for (const { socket, hash } of sockets) {
+      if (known.has(hash)) continue
+      socket.send(REVOKED_LINE)
+      socket.close(1008, 'the operator token was revoked')
     }
   }
 
@@ -178,12 +217,19 @@ export class Feed extends DurableObject<Env> {
 
   /** Sends a socket what is new, as far as its credits go. One at a time for each socket. */
   async #pump(socket: WebSocket): Promise<void> {
-    if (this.#busySockets.has(socket)) return
-    this.#busySockets.add(socket)
+    const sending = this.#busySockets.get(socket)
+    if (sending !== undefined) {
+      sending.again = true
+      return
+    }
+    const state = { again: false }
+    this.#busySockets.set(socket, state)
     try {
       for (;;) {
+        state.again = false
         const before = socket.deserializeAttachment() as Attachment
         const step = await this.#steps.next(before.viewer, before.credits)
+        if (step === null && state.again) continue
         if (step === null) return
         if (step.lines.length > 0) socket.send(step.lines.join('\n'))
         // Credits may have come in meanwhile.
@@ -201,19 +247,21 @@ export class Feed extends DurableObject<Env> {
   /** An NDJSON body: the next lines are made when the reader has taken the ones before. */
   #stream(start: Viewer): Response {
     let viewer = start
-    let isOpen = true
-    const close = () => {
-      if (isOpen) this.#streams -= 1
-      isOpen = false
-    }
-    this.#streams += 1
+    const open: OpenStream = { tokenHash: start.tokenHash, isRevoked: false }
+    const close = () => this.#streams.delete(open)
+    this.#streams.add(open)
     const body = new ReadableStream<Uint8Array>(
       {
         pull: async (controller) => {
           for (;;) {
+            if (open.isRevoked) {
+              controller.enqueue(utf8(`${REVOKED_LINE}\n`))
+              close()
+              return controller.close()
+            }
             const change = this.#change.promise
             const step = await this.#steps.next(viewer, MAX_ROWS_PER_BATCH)
-            if (!isOpen) return
+            if (!this.#streams.has(open)) return
             viewer = step?.viewer ?? viewer
             if (step !== null && step.lines.length > 0) {
               controller.enqueue(utf8(`${step.lines.join('\n')}\n`))
@@ -224,7 +272,7 @@ export class Feed extends DurableObject<Env> {
             if (step === null && (await silence(change))) viewer = { ...viewer, progressKey: '' }
           }
         },
-        cancel: close,
+        cancel: () => void close(),
       },
       { highWaterMark: 0 },
     )
@@ -232,6 +280,10 @@ export class Feed extends DurableObject<Env> {
       headers: { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' },
     })
   }
+}
+
+function viewerOf(socket: WebSocket): Viewer {
+  return (socket.deserializeAttachment() as Attachment).viewer
 }
 
 /** Whether nothing changed for so long that a sign of life is due. */

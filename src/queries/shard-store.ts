@@ -5,7 +5,7 @@ import type { Offer } from '../fleet/offer.ts'
 import type { QueryDefinition } from '../snapshot/compile.ts'
 import type { AnswerPosition, AnswerRecord, NewAnswer } from './answer.ts'
 import { ANSWER_LOG_SCHEMA_STEP } from './answer-log.ts'
-import { ARRIVAL_SCHEMA_STEP } from './arrival-store.ts'
+import { ARRIVAL_SCHEMA_STEP, FAILED_SCHEMA_STEP } from './arrival-store.ts'
 import { ANSWER_CHUNK_BYTES } from './constants.ts'
 
 export const SHARD_SCHEMA = [
@@ -24,6 +24,7 @@ export const SHARD_SCHEMA = [
    CREATE TABLE erased (number INTEGER PRIMARY KEY);`,
   ARRIVAL_SCHEMA_STEP,
   ANSWER_LOG_SCHEMA_STEP,
+  FAILED_SCHEMA_STEP,
 ]
 
 /** A query as a shard knows it: the targets are those of this shard only. */

@@ -95,6 +95,27 @@ describe('a viewer over a WebSocket', () => {
     await expect(connect(id, '', wrong)).rejects.toThrow('401')
   }, 30_000)
 
+  it('sees nothing more once its token is revoked; others go on', async () => {
+    const made = created<{ id: string; token: string }>(
+      await server.operator('POST', '/operator-tokens', { name: 'gone' }),
+    )
+    await server.enroll('web-3')
+    const id = await openAnswered('SELECT 5', 1, ['web-1', 'web-3'])
+    const [revoked, other] = [
+      await connect(id, '', { authorization: `Bearer ${made.token}` }),
+      await connect(id),
+    ]
+    await server.until(async () => rowCount(revoked) === 1 && rowCount(other) === 1)
+    await server.operator('DELETE', `/operator-tokens/${made.id}`)
+    // Looked at each half minute, and when somebody connects.
+    const third = await connect(id)
+    expect(await revoked.closed).toBe(1008)
+    expect(revoked.lines.at(-1)).toEqual({ type: 'end', status: 'revoked' })
+    expect(other.lines.some(({ type }) => type === 'end')).toBe(false)
+    other.close()
+    third.close()
+  }, 30_000)
+
   it('is told to go when it says what this stream does not know', async () => {
     const id = await openAnswered('SELECT 2', 1, ['web-1'])
     const socket = await connect(id, '?credits=0')
