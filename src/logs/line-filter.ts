@@ -6,8 +6,8 @@ import { nameMatcher } from './name-glob.ts'
 
 export interface LineFilter {
   nodeId: string | null
-  /** `result` includes snapshots: both travel under log_type result. */
-  type: LineType | null
+  /** See `typesOf`. */
+  type: LineChoice | null
   /** A name, or a pattern with `*`. */
   name: string | null
   /** Received in [sinceMs, untilMs). */
@@ -21,9 +21,20 @@ export interface LineFilter {
 
 export type LineMatcher = (line: ArchivedLine) => boolean
 
-/** The types of lines that a `type` stands for. */
-export function typesOf(type: LineType | null): readonly LineType[] {
-  if (type === null) return LINE_TYPES
+/** What operators may choose from. */
+export const LINE_CHOICES = [...LINE_TYPES, 'all'] as const
+export type LineChoice = LineType | 'all'
+
+/** What agents' loggers send: the rest is made here. */
+const AGENT_TYPES: readonly LineType[] = ['result', 'snapshot', 'status']
+
+/**
+ * The types of lines that a choice stands for. `result` includes snapshots: both travel under log_type result. No choice is
+ * what agents log; answers to live queries and audit rows are asked for by name.
+ */
+export function typesOf(type: LineChoice | null): readonly LineType[] {
+  if (type === null) return AGENT_TYPES
+  if (type === 'all') return LINE_TYPES
   return type === 'result' ? ['result', 'snapshot'] : [type]
 }
 

@@ -2,8 +2,7 @@
 
 import { z } from '@hono/zod-openapi'
 import { isUuid } from '../lib/bytes.ts'
-import { LINE_TYPES } from '../logs/line.ts'
-import type { LineFilter } from '../logs/line-filter.ts'
+import { LINE_CHOICES, type LineFilter } from '../logs/line-filter.ts'
 
 /** A search reads every line that may match: texts are no longer than a path. */
 const MAX_SEARCH_CHARACTERS = 1_024
@@ -18,9 +17,11 @@ export const nodeParameter = z.string().refine(isUuid, 'is not the id of a node'
 
 export const lineParameters = {
   type: z
-    .enum(LINE_TYPES, `is none of ${LINE_TYPES.join(', ')}`)
+    .enum(LINE_CHOICES, `is none of ${LINE_CHOICES.join(', ')}`)
     .optional()
-    .openapi({ description: '`result` includes snapshots' }),
+    .openapi({
+      description: '`result` includes snapshots. Left out: what agents log, so neither `query` nor `audit`',
+    }),
   name: z
     .string()
     .max(MAX_SEARCH_CHARACTERS, `is longer than ${MAX_SEARCH_CHARACTERS} characters`)

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { utf8 } from '../../src/lib/bytes.ts'
-import { lineMatcher, type LineFilter } from '../../src/logs/line-filter.ts'
+import { lineMatcher, typesOf, type LineChoice, type LineFilter } from '../../src/logs/line-filter.ts'
 import type { LineHeader } from '../../src/logs/line.ts'
 import { nameMatcher } from '../../src/logs/name-glob.ts'
 
@@ -99,5 +99,16 @@ describe('a text', () => {
     const line = new Uint8Array([...utf8('{"a":"cmd '), 0xff, ...utf8('"}')])
     const wants = lineMatcher({ ...NOTHING, text: 'cmd' })
     expect(wants({ header: HEADER, line })).toBe(true)
+  })
+})
+
+describe('the types that a choice stands for', () => {
+  it.each<[LineChoice | null, string[]]>([
+    [null, ['result', 'snapshot', 'status']],
+    ['result', ['result', 'snapshot']],
+    ['query', ['query']],
+    ['all', ['result', 'snapshot', 'status', 'query', 'audit']],
+  ])('%s: %j', (choice, types) => {
+    expect(typesOf(choice)).toEqual(types)
   })
 })
