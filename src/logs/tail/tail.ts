@@ -59,9 +59,10 @@ export class Tail extends DurableObject<Env> {
     }
   }
 
-  /** There are new objects. Returns at once. */
-  wake(): void {
-    this.ctx.waitUntil(this.#readOn())
+  /** There are new objects. Returns at once. A follower that was left behind by a crash is taken off the archive. */
+  wake(environmentId: string): void {
+    const isWatched = this.#viewers().length + this.#joining > 0
+    this.ctx.waitUntil(isWatched ? this.#readOn() : this.#leave({ environmentId }))
   }
 
   override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
@@ -70,7 +71,7 @@ export class Tail extends DurableObject<Env> {
 
   override webSocketClose(socket: WebSocket): Promise<void> {
     this.#sockets.delete(socket)
-    return this.#leave(socket)
+    return this.#leave({ closing: socket })
   }
 
   override async alarm(): Promise<void> {
@@ -108,12 +109,12 @@ export class Tail extends DurableObject<Env> {
   }
 
   /** The last one who leaves ends that. `closing`: a socket that is still listed. */
-  #leave(closing?: WebSocket): Promise<void> {
+  #leave(how: { closing?: WebSocket; environmentId?: string } = {}): Promise<void> {
     return this.#turns.run(async () => {
-      const state = this.#store.state()
-      const others = this.ctx.getWebSockets().filter((socket) => socket !== closing)
-      if (state === null || this.#streams.size + others.length + this.#joining > 0) return
-      const archive = this.env.ARCHIVE_INDEX.getByName(state.environmentId)
+      const environmentId = this.#store.state()?.environmentId ?? how.environmentId
+      const others = this.ctx.getWebSockets().filter((socket) => socket !== how.closing)
+      if (environmentId === undefined || this.#streams.size + others.length + this.#joining > 0) return
+      const archive = this.env.ARCHIVE_INDEX.getByName(environmentId)
       await new Deadline(CALL_WITHIN_MS).run(archive.unfollow(TAIL_FOLLOWER))
       this.#store.forget()
       await this.ctx.storage.deleteAlarm()

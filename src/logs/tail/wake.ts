@@ -14,7 +14,7 @@ export async function wakeTail(
 ): Promise<void> {
   if (!followers.some(({ kind }) => kind === 'tail')) return
   try {
-    await new Deadline(WITHIN_MS).run(env.TAIL.getByName(environmentId).wake())
+    await new Deadline(WITHIN_MS).run(env.TAIL.getByName(environmentId).wake(environmentId))
   } catch (error) {
     console.warn(JSON.stringify({ event: 'tail-not-woken', error: String(error) }))
   }

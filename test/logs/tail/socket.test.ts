@@ -39,6 +39,13 @@ test('a viewer sees what it asked for, also after the object was evicted, and le
   await server.until(async () => !(await followers()).includes('tail'))
 }, 30_000)
 
+test('a follower that a crash left behind is taken off by the next object', async () => {
+  await server.until(async () => !(await followers()).includes('tail'))
+  await server.env.ARCHIVE_INDEX.getByName(environmentId).follow({ kind: 'tail', name: 'live' }, null)
+  await send(['nobody watches'])
+  await server.until(async () => !(await followers()).includes('tail'))
+}, 30_000)
+
 test('a viewer gets as many as it gave credits for, is told what it missed, and goes on', async () => {
   const socket = await watchTailSocket(server)
   const other = await watchTailSocket(server, '?text=marker')
