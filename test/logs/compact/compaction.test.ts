@@ -177,3 +177,10 @@ describe('what was replaced', () => {
     expect(await archivedKeys(server.env, environment)).toHaveLength(1)
   })
 })
+
+it('begins by the clock, twelve minutes after the hour', async () => {
+  const environment = await written([[line(0)], [line(1_000)]])
+  const scheduledTime = new Date(Date.UTC(2026, 10, 22, 8, 12))
+  await server.worker.scheduled({ cron: '* * * * *', scheduledTime })
+  await server.until(async () => (await indexOf(environment).health()).compaction.rawObjects === 0)
+})
