@@ -31,7 +31,10 @@ const ACCELERATED_INTERVAL_MS = 5_000
 const SCHEDULER_LOOK_MS = 5_000
 const MIN_WAIT_MS = 1_000
 
-/** Enrolls and fetches the configuration, then runs the loops side by side until the signal aborts. */
+/**
+ * Enrolls and fetches the configuration, then runs the loops side by side until the signal aborts. Ends at once where
+ * osqueryd would: when it has no key after that.
+ */
 export async function runLoops(agent: LoopedAgent, options: LoopOptions): Promise<void> {
   const { signal, sleep, now } = options
   const seconds = (flag: string) => numberFlag(agent.flags, flag) * 1000
@@ -42,6 +45,8 @@ export async function runLoops(agent: LoopedAgent, options: LoopOptions): Promis
     hasConfig = (await agent.fetchConfig()).ok
   }
   await untilAborted(signal, fetchConfig)
+  // Without a key the TLS logger does not start, and osqueryd ends (specification 2.1).
+  if (agent.nodeKey === '') return
 
   const repeat = (work: () => unknown, waitMs: () => number) =>
     untilAborted(signal, async () => {

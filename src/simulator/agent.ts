@@ -190,7 +190,7 @@ export class SimulatedAgent {
     await this.carvePending()
   }
 
-  /** The timed loops of osqueryd side by side, until the signal aborts; then resolves. */
+  /** The timed loops of osqueryd side by side, until the signal aborts, or osqueryd would have ended for want of a key. */
   async run(signal: AbortSignal): Promise<void> {
     this.#parts.session.stop = signal
     await runLoops(this, {

@@ -106,6 +106,10 @@ async function runUntilStopped(agent: SimulatedAgent, args: Arguments, save: () 
   const saving = setInterval(save, SAVE_INTERVAL_MS)
   try {
     await agent.run(stop.signal)
+    if (!stop.signal.aborted) {
+      console.log('ends without a node key, as osqueryd does: its logger cannot start')
+      process.exitCode = 1
+    }
   } finally {
     clearInterval(saving)
   }

@@ -42,6 +42,17 @@ describe('the timed loops', () => {
     expect(accelerated).toBeGreaterThan(2 * calm)
   })
 
+  it('end like osqueryd where no key is to be had at the start', async () => {
+    server.on.set(`${BASE}/enroll`, () => ({ raw: 'retry' }))
+    const sleep = async () => undefined
+    const agent = new SimulatedAgent({ url: server.url, enrollSecret: 's', sleep })
+    await agent.run(new AbortController().signal)
+    agent.close()
+    expect(agent.counters.calls.log.sent).toBe(0)
+    // One round at the start, and one more for each try to get a configuration.
+    expect(agent.counters.calls.enroll.sent).toBe(12 * (1 + agent.counters.calls.config.sent))
+  })
+
   it('end while a request hangs and while a retry waits', async () => {
     server.on.set(`${BASE}/config`, () => 'never')
     await runFor(50)

@@ -96,7 +96,7 @@ async function main(args: Arguments): Promise<number> {
   const client = new OperatorClient({
     url,
     ...ca,
-    token: readFileSync(args.operatorTokenFile, 'utf8').trim(),
+    token: operatorToken(args),
   })
   const environment = await environmentFor(args, client, profile)
   const sinceMs = Date.now()
@@ -132,6 +132,15 @@ async function main(args: Arguments): Promise<number> {
   console.log(`\n${reportText(report)}`)
   if (args.json !== undefined) writeFileSync(args.json, `${JSON.stringify(report, null, 2)}\n`)
   return isGood(report) ? 0 : 1
+}
+
+/** With a secret the fleet itself needs no operator. */
+function operatorToken(args: Arguments): string {
+  const { carveEvery, deleteEvery, operatorTokenFile, queryEvery, secretFile, verify: isVerified } = args
+  const needs =
+    [carveEvery, deleteEvery, queryEvery].some((every) => every !== undefined) || isVerified === true
+  if (secretFile !== undefined && !needs && !existsSync(operatorTokenFile)) return ''
+  return readFileSync(operatorTokenFile, 'utf8').trim()
 }
 
 /** What the operator does: what was asked for, and in an environment of the fleet's own each thing some times. */
