@@ -4,6 +4,7 @@
  */
 
 import type { IndexedRow } from './archive-object.ts'
+import { recentErasures, type ErasedLines } from './index/erased.ts'
 import { COLUMNS, indexedRow, type ObjectRow } from './index/objects.ts'
 import type { LineType } from './line.ts'
 
@@ -20,6 +21,8 @@ export interface NextRows {
   rows: IndexedRow[]
   /** All that is wanted up to this sequence is in `rows`. */
   through: number
+  /** Lines of them that are as good as gone. */
+  erased: ErasedLines[]
 }
 
 /** What a follower has yet to read. */
@@ -99,7 +102,26 @@ export function nextFor(
     .map((row) => indexedRow(row))
   const last = rows.at(-1)
   const isAll = rows.length < most || last === undefined
-  return { rows, through: isAll ? Math.max(after, lastSequence(sql)) : last.sequence }
+  const erased = recentErasures(sql, Date.now())
+  return { rows, erased, through: isAll ? Math.max(after, lastSequence(sql)) : last.sequence }
+}
+
+/**
+ * Whether objects of a time, as they were at a sequence, have been replaced for good: a reader that was among them then
+ * may have passed the place where their lines are now.
+ */
+export function wasReplacedSince(
+  sql: SqlStorage,
+  { maxSequence, sinceMs, untilMs }: { maxSequence: number; sinceMs: number; untilMs: number },
+): boolean {
+  const found = sql.exec(
+    `SELECT 1 FROM objects WHERE level > 0 AND sequence > ?1 AND COALESCE(seen_from, sequence) <= ?1
+       AND last_ms >= ?2 AND first_ms < ?3 LIMIT 1`,
+    maxSequence,
+    sinceMs,
+    untilMs,
+  )
+  return found.toArray().length > 0
 }
 
 /** What lies after a sequence, of these types. */

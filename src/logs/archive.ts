@@ -76,6 +76,11 @@ export class Archive extends DurableObject<Env> {
     return followers.nextFor(this.#sql, follower, query)
   }
 
+  /** Whether what a reader began to read at a sequence has changed under it. */
+  wasReplacedSince(range: { maxSequence: number; sinceMs: number; untilMs: number }): boolean {
+    return followers.wasReplacedSince(this.#sql, range)
+  }
+
   /** How much a follower has yet to read. */
   lagAfter(afterSequence: number, types: readonly LineType[] | null): followers.FollowerLag {
     return followers.lagAfter(this.#sql, afterSequence, types)

@@ -1,11 +1,12 @@
 /**
- * The archive as it grows: raw objects by their sequence. A place is [sequence, lines]: the first object that is not
- * read to its end, and how many of its lines are done.
+ * The archive as it grows: raw objects by their sequence. A place is [sequence, lines, of]: the first object that is
+ * not read to its end, how many of its lines are done, and how many it has.
  */
 
 import { Deadline } from '../../lib/deadline.ts'
 import type { NextRows } from '../archive-followers.ts'
 import type { IndexedRow } from '../archive-object.ts'
+import { erasedMatcher } from '../erased-lines.ts'
 import { linesOf } from '../line.ts'
 import { ObjectDamaged, ObjectGone, readObject } from '../object-reader.ts'
 import type { LineFilter } from './line-filter.ts'
@@ -18,7 +19,7 @@ const ROWS_AT_ONCE = 100
 const CALL_WITHIN_MS = 30_000
 
 export function livePlace(sequence: number): Place {
-  return [sequence, 0]
+  return [sequence, 0, 0]
 }
 
 /** The sequence up to which everything is read. */
@@ -57,44 +58,80 @@ export class LiveSource implements LineSource {
 
   async *stepsAfter(place: Place): AsyncGenerator<SourceStep> {
     let passed = passedSequence(place)
-    let skip = Number(place[1])
+    let begun: Begun | null = {
+      sequence: Number(place[0]),
+      lines: Number(place[1]),
+      of: Number(place[2] ?? 0),
+    }
     for (;;) {
-      const { rows, through } = await this.rowsAfter(passed)
+      const { rows, through, erased } = await this.rowsAfter(passed)
+      const context = { ...this.#context, isErased: erasedMatcher(erased) }
       for (const row of rows) {
-        if (row.sequence > passed + 1) skip = 0
-        yield* stepsOfObject(this.#context, row, skip, (lines) => [row.sequence, lines])
+        const placeAfter = (lines: number, of: number): Place => [row.sequence, lines, of]
+        yield* stepsOfObject(context, row, linesDone(row, begun), placeAfter)
         yield { line: null, after: livePlace(row.sequence + 1) }
-        skip = 0
+        begun = null
         passed = row.sequence
       }
       if (through <= passed) return
       yield { line: null, after: livePlace(through + 1) }
       passed = through
-      skip = 0
     }
   }
 }
 
+/** How much of an object is done, and of how many lines it had then. */
+interface Begun {
+  sequence: number
+  lines: number
+  of: number
+}
+
+/** An object that has other lines than then - some were erased - is read from its beginning again. */
+export function linesDone(row: Pick<IndexedRow, 'sequence' | 'lines'>, begun: Begun | null): number {
+  return begun !== null && row.sequence === begun.sequence && row.lines === begun.of ? begun.lines : 0
+}
+
+/** What reading an object takes beside its source. */
+interface ObjectContext extends SourceContext {
+  isErased: ReturnType<typeof erasedMatcher>
+}
+
 /**
- * The wanted lines of one object, after the first `skip` of all. An object that cannot be had is told of, and has none.
+ * The wanted lines of one object, after the first `skip` of all. One that was written anew meanwhile, because lines of
+ * it were erased, is read as it is now. One that cannot be had is told of, and has none.
  */
 export async function* stepsOfObject(
-  { env, filter, missed }: SourceContext,
+  context: ObjectContext,
   row: IndexedRow,
   skip: number,
-  placeAfter: (lines: number) => Place,
+  placeAfter: (lines: number, of: number) => Place,
 ): AsyncGenerator<SourceStep> {
-  if (!filter.mayHold(row)) return
-  let lines = 0
+  if (!context.filter.mayHold(row)) return
   try {
-    for await (const piece of readObject(env, row, new Deadline(CALL_WITHIN_MS))) {
-      for (const line of linesOf(piece)) {
-        lines += 1
-        if (lines > skip && filter.wants(line)) yield { line, after: placeAfter(lines) }
-      }
-    }
+    yield* stepsOfContent(context, row, skip, placeAfter)
   } catch (error) {
     if (!(error instanceof ObjectGone) && !(error instanceof ObjectDamaged)) throw error
-    missed(row)
+    const archive = context.env.ARCHIVE_INDEX.getByName(context.environmentId)
+    const now = await new Deadline(CALL_WITHIN_MS).run(archive.object(row.sequence))
+    if (now === null || now.key === row.key) context.missed(row)
+    else yield* stepsOfObject(context, now, 0, placeAfter)
+  }
+}
+
+async function* stepsOfContent(
+  { env, filter, isErased }: ObjectContext,
+  row: IndexedRow,
+  skip: number,
+  placeAfter: (lines: number, of: number) => Place,
+): AsyncGenerator<SourceStep> {
+  let lines = 0
+  for await (const piece of readObject(env, row, new Deadline(CALL_WITHIN_MS))) {
+    for (const line of linesOf(piece)) {
+      lines += 1
+      if (lines <= skip || !filter.wants(line)) continue
+      const { nodeId, receivedAt } = line.header
+      if (!isErased(nodeId, Date.parse(receivedAt))) yield { line, after: placeAfter(lines, row.lines) }
+    }
   }
 }

@@ -1,14 +1,15 @@
 /**
  * What the archive had in a range of time, hour by hour, oldest hour first: through the index, compacted or raw. A place
- * is [hour, the archive's sequence when that hour was begun, -lastMs, -sequence, lines]: inside of an hour objects come
- * newest first, as the index gives them.
+ * is [hour, the archive's sequence when that hour was begun, -lastMs, -sequence, lines, of]: inside of an hour objects
+ * come newest first, as the index gives them.
  */
 
 import { Deadline } from '../../lib/deadline.ts'
 import type { IndexedRow } from '../archive-object.ts'
+import { erasedMatcher } from '../erased-lines.ts'
 import { LINE_TYPES, type ArchivedLine } from '../line.ts'
 import type { LineSource, SourceStep } from './line-source.ts'
-import { stepsOfObject, type SourceContext } from './live-source.ts'
+import { linesDone, stepsOfObject, type SourceContext } from './live-source.ts'
 import type { Place } from './place.ts'
 
 const HOUR_MS = 60 * 60_000
@@ -29,7 +30,7 @@ export function replayPlace({ sinceMs }: TimeRange): Place {
 }
 
 function hourPlace(hourMs: number): Place {
-  return [hourMs, 0, 0, 0, 0]
+  return [hourMs, 0, 0, 0, 0, 0]
 }
 
 export class ReplaySource implements LineSource {
@@ -49,7 +50,7 @@ export class ReplaySource implements LineSource {
         const hour = new ReplayHour(this.#context, this.#range, hourMs)
         yield* hour.stepsAfter(at)
         begunAgain = hour.changed !== null
-        at = [hourMs, hour.changed ?? 0, 0, 0, 0]
+        at = [hourMs, hour.changed ?? 0, 0, 0, 0, 0]
       }
       at = hourPlace(hourMs + HOUR_MS)
       yield { line: null, after: at }
@@ -71,28 +72,36 @@ class ReplayHour {
   }
 
   async *stepsAfter(place: Place): AsyncGenerator<SourceStep> {
-    let [, maxSequence = 0, negativeLastMs = 0, negativeSequence = 0, skip = 0] = place.map(Number)
-    let after =
-      negativeLastMs === 0 || maxSequence === 0 ? null : positionOf(-negativeLastMs, -negativeSequence, skip)
-    if (skip >= OBJECT_END) skip = 0
+    const [, begunAt = 0, negativeLastMs = 0, negativeSequence = 0, lines = 0, of = 0] = place.map(Number)
+    const begun = { sequence: -negativeSequence, lines, of }
+    const isBegun = negativeLastMs !== 0
+    let after = isBegun ? { lastMs: -negativeLastMs, sequence: nextSequence(begun) } : null
+    let maxSequence = begunAt
     for (;;) {
       const found = await this.#find(maxSequence === 0 ? null : maxSequence, after)
+      if (maxSequence > 0 && (isBegun || after !== null) && (await this.#hasChanged(maxSequence))) return
       maxSequence ||= found.maxSequence
+      const context = { ...this.#context, isErased: erasedMatcher(found.erased) }
       for (const row of found.rows) {
-        const placeAfter = (lines: number): Place => [
+        const placeAfter = (done: number, of: number): Place => [
           this.#hourMs,
           maxSequence,
           -row.lastMs,
           -row.sequence,
-          lines,
+          done,
+          of,
         ]
-        const isBegun = row.lastMs === -negativeLastMs && row.sequence === -negativeSequence
         const gone: IndexedRow[] = []
-        const context = { ...this.#context, missed: () => void gone.push(row) }
-        yield* this.#inRange(stepsOfObject(context, row, isBegun ? skip : 0, placeAfter))
+        const steps = stepsOfObject(
+          { ...context, missed: () => void gone.push(row) },
+          row,
+          linesDone(row, begun),
+          placeAfter,
+        )
+        yield* this.#inRange(steps)
         if (gone.length > 0 && (await this.#hasChanged(maxSequence))) return
-        for (const { key, lines } of gone) this.#context.missed({ key, lines })
-        yield { line: null, after: placeAfter(OBJECT_END) }
+        for (const { key, lines: missed } of gone) this.#context.missed({ key, lines: missed })
+        yield { line: null, after: placeAfter(OBJECT_END, row.lines) }
       }
       if (found.next === null) return
       after = found.next
@@ -109,11 +118,12 @@ class ReplayHour {
     return receivedAtMs >= this.#range.sinceMs && receivedAtMs < this.#range.untilMs
   }
 
-  /** An object that is gone was compacted, where the archive has gone on since: what it became has to be read. */
+  /** Objects went, and their lines are in one that may be behind us: the hour has to be begun again. */
   async #hasChanged(maxSequence: number): Promise<boolean> {
-    const now = await this.#find(null, null)
-    if (now.maxSequence <= maxSequence) return false
-    this.changed = now.maxSequence
+    const archive = this.#context.env.ARCHIVE_INDEX.getByName(this.#context.environmentId)
+    const range = { maxSequence, sinceMs: this.#hourMs, untilMs: this.#hourMs + HOUR_MS }
+    if (!(await new Deadline(CALL_WITHIN_MS).run(archive.wasReplacedSince(range)))) return false
+    this.changed = (await this.#find(null, null)).maxSequence
     return true
   }
 
@@ -134,7 +144,7 @@ class ReplayHour {
   }
 }
 
-/** Where the index goes on: after the object, or at it again where not all of its lines are done. */
-function positionOf(lastMs: number, sequence: number, lines: number): { lastMs: number; sequence: number } {
-  return { lastMs, sequence: lines >= OBJECT_END ? sequence : sequence + 1 }
+/** For the index to go on: after the object, or at it again where not all of its lines are done. */
+function nextSequence({ sequence, lines }: { sequence: number; lines: number }): number {
+  return lines >= OBJECT_END ? sequence : sequence + 1
 }
