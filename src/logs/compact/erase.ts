@@ -8,17 +8,18 @@ import { concatBytes, hexOf, sha256, utf8 } from '../../lib/bytes.ts'
 import { gzip } from '../../lib/compression.ts'
 import type { Deadline } from '../../lib/deadline.ts'
 import { archiveKey, OBJECT_HTTP_METADATA, type IndexedRow } from '../archive-object.ts'
+import { eraseFromSinkQuarantine } from '../deliver/sink-quarantine-erase.ts'
 import { INBOX_PREFIX } from '../inbox.ts'
 import type { ErasedLines } from '../index/erased.ts'
 import type { ErasedObject, ErasureWork } from '../index/erasures.ts'
 import { erasedMatcher } from '../erased-lines.ts'
 import { ObjectDamaged, ObjectGone, readObject } from '../object-reader.ts'
 import { quarantinePrefix } from '../quarantine.ts'
-import { compactLinesOf, type CompactLine } from './lines.ts'
+import { bytesOfLine, compactLinesOf, type CompactLine } from './lines.ts'
 import { outputOf } from './output.ts'
 
 /** What a listing's place begins with: the prefix that it is in. */
-const PLACES = ['inbox', 'quarantine'] as const
+const PLACES = ['inbox', 'quarantine', 'sink-quarantine'] as const
 
 export interface EraseContext {
   env: Env
@@ -32,8 +33,13 @@ export async function eraseSetAside(
   work: ErasureWork,
 ): Promise<{ deleted: number; cursor: string | null }> {
   const [place = PLACES[0], listCursor = ''] = (work.cursor ?? '').split(' ')
-  const isInbox = place !== 'quarantine'
-  const prefix = isInbox ? `${INBOX_PREFIX}${environmentId}/` : quarantinePrefix(environmentId)
+  const next = PLACES[PLACES.findIndex((name) => name === place) + 1]
+  const nextPlace = next === undefined ? null : `${next} `
+  if (place === 'sink-quarantine') {
+    const done = await eraseFromSinkQuarantine(env, environmentId, work, listCursor, deadline)
+    return { deleted: done.objects, cursor: done.cursor === null ? nextPlace : `${place} ${done.cursor}` }
+  }
+  const prefix = place === 'inbox' ? `${INBOX_PREFIX}${environmentId}/` : quarantinePrefix(environmentId)
   const listed = await deadline.run(
     env.ARCHIVE.list({
       prefix,
@@ -43,9 +49,7 @@ export async function eraseSetAside(
   )
   const keys = listed.objects.filter((object) => isMeant(object, work)).map(({ key }) => key)
   if (keys.length > 0) await deadline.run(env.ARCHIVE.delete(keys))
-  if (listed.truncated)
-    return { deleted: keys.length, cursor: `${isInbox ? 'inbox' : 'quarantine'} ${listed.cursor}` }
-  return { deleted: keys.length, cursor: isInbox ? 'quarantine ' : null }
+  return { deleted: keys.length, cursor: listed.truncated ? `${place} ${listed.cursor}` : nextPlace }
 }
 
 function isMeant({ customMetadata, uploaded }: R2Object, { nodeId, untilMs }: ErasedLines): boolean {
@@ -76,10 +80,11 @@ async function eraseFromObject(
     return { sequence, removedLines: row.lines, left: null }
   const isErased = erasedMatcher([work])
   const kept: CompactLine[] = []
+  const texts = new Map<string, string>()
   let removedLines = 0
   try {
     for await (const piece of readObject(env, row, deadline)) {
-      for (const line of compactLinesOf(piece, sequence)) {
+      for (const line of compactLinesOf(piece, sequence, texts)) {
         if (isErased(line.nodeId, line.receivedAtMs)) removedLines += 1
         else kept.push(line)
       }
@@ -95,7 +100,7 @@ async function eraseFromObject(
   const key = await keyOfRest(environmentId, row, work.id)
   const { row: made, file } = await outputOf(key, row, kept)
   // Raw objects stay as their followers know them: one member.
-  const content = row.compacted ? file : await gzip(concatBytes(kept.map(({ bytes }) => bytes)))
+  const content = row.compacted ? file : await gzip(concatBytes(kept.map((line) => bytesOfLine(line))))
   await deadline.run(env.ARCHIVE.put(key, content, { httpMetadata: OBJECT_HTTP_METADATA }))
   return { sequence, removedLines, left: { ...made, bytes: content.length } }
 }

@@ -109,6 +109,11 @@ export async function purgeSinkQuarantine(
   }
 }
 
+/** What the keys of all sinks of an environment begin with. */
+export function allSinkQuarantines(environmentId: string): string {
+  return `sink-quarantine/environment=${environmentId}/`
+}
+
 /** Whether a text has the form of an item's id. */
 export function isSinkQuarantineId(text: string): boolean {
   return ITEM_ID.test(text)
@@ -119,10 +124,11 @@ export function sinkQuarantineKey(place: { environmentId: string; sinkId: string
 }
 
 function sinkQuarantinePrefix({ environmentId, sinkId }: { environmentId: string; sinkId: string }): string {
-  return `sink-quarantine/environment=${environmentId}/sink=${sinkId}/`
+  return `${allSinkQuarantines(environmentId)}sink=${sinkId}/`
 }
 
-function withReason(line: ArchivedLine, reason: string): Bytes {
+/** The line as it lies there: NDJSON with the reason in front. */
+export function withReason(line: ArchivedLine, reason: string): Bytes {
   const envelope = envelopeOfLine(line)
   return concatBytes([utf8(`{"reason":${JSON.stringify(reason)},`), envelope.subarray(1)])
 }

@@ -9,6 +9,8 @@ import { livePlace, LiveSource } from '../../../src/logs/deliver/live-source.ts'
 import type { Place } from '../../../src/logs/deliver/place.ts'
 import { replayPlace, ReplaySource } from '../../../src/logs/deliver/replay-source.ts'
 import { DEFAULT_FILTER } from '../../../src/logs/deliver/sink-config.ts'
+import { listSinkQuarantine, putSinkQuarantine } from '../../../src/logs/deliver/sink-quarantine.ts'
+import type { ArchivedLine } from '../../../src/logs/line.ts'
 import { startServer, type TestServer } from '../../support/harness.ts'
 import { compactAll, HOUR_MS, line, newEnvironment, NODES, START_MS } from '../compact/support.ts'
 import { writeObjects, type Written } from '../support.ts'
@@ -131,4 +133,21 @@ describe('a live cursor', () => {
     expect((await read(live(), livePlace(1))).ids.toSorted()).toEqual(others)
     expect((await read(replay(), replayPlace(RANGE))).ids.toSorted()).toEqual(others)
   })
+})
+
+it('the quarantine of a sink loses what is erased, and keeps the rest', async () => {
+  const source: ArchivedLine[] = []
+  for await (const { line: one } of live().stepsAfter(livePlace(1))) if (one !== null) source.push(one)
+  const rejected = source.map(({ header: { eventId } }) => ({ eventId, reason: 'no' }))
+  for (const [sinkId, some] of [
+    ['mixed', source],
+    ['one', source.filter(({ header }) => header.nodeId === NODES[0])],
+  ] as const) {
+    await putSinkQuarantine(server.env, { environmentId, sinkId, batchId: 'b'.repeat(32) }, some, rejected)
+  }
+  await eraseNode(NODES[0] ?? '')
+  const left = async (sinkId: string) =>
+    (await listSinkQuarantine(server.env, { environmentId, sinkId }, null, 10)).items.map(({ lines: n }) => n)
+  expect(await left('mixed')).toEqual([6])
+  expect(await left('one')).toEqual([])
 })
