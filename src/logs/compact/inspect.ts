@@ -108,13 +108,14 @@ async function rowOfObject(env: Env, key: string, deadline: Deadline): Promise<A
   const nodes = new Set<string>()
   const names = new Set<string>()
   const eventIds: string[] = []
+  const texts = new Map<string, string>()
   const row = { lineBytes: 0, lines: 0, firstMs: Number.POSITIVE_INFINITY, lastMs: 0 }
   for await (const piece of readObject(env, { key, ranges: null }, deadline)) {
     row.lineBytes += piece.length
-    for (const { header, nodeId, receivedAtMs } of compactLinesOf(piece, 0)) {
+    for (const { eventId, nodeId, name, receivedAtMs } of compactLinesOf(piece, 0, texts)) {
       if (nodeId !== '') nodes.add(nodeId)
-      names.add(header.name)
-      eventIds.push(header.eventId)
+      names.add(name)
+      eventIds.push(eventId)
       row.lines += 1
       row.firstMs = Math.min(row.firstMs, receivedAtMs)
       row.lastMs = Math.max(row.lastMs, receivedAtMs)

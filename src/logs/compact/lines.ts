@@ -1,38 +1,73 @@
 /** Lines on their way from many objects into one: each once, sorted by node, cut into blocks. Pure. */
 
 import type { Bytes } from '../../lib/bytes.ts'
-import { linesOf, type LineHeader } from '../line.ts'
+import { linesOf } from '../line.ts'
 
 const LINE_FEED = 0x0a
+/** What closes an envelope behind the agent's JSON. */
+const CLOSING = '}\n'
 /** Inflated. A search for one node reads a block of each object: the smaller, the less; below this gzip gets worse. */
 const BLOCK_BYTES = 256 * 1_024
 
+/** One line, kept small: tens of thousands are held at once. The bytes stay where they were inflated to. */
 export interface CompactLine {
-  header: LineHeader
+  eventId: string
   /** Empty for lines of no node. */
   nodeId: string
+  name: string
+  index: number
   receivedAtMs: number
   /** The object that it came from. */
   sequence: number
-  /** The agent's own. */
-  line: Bytes
-  /** The whole line of NDJSON with its line feed. */
-  bytes: Bytes
+  ndjson: Bytes
+  /** Where the line begins in it, where the agent's own JSON does, and where it ends with its line feed. */
+  start: number
+  lineStart: number
+  end: number
 }
 
-/** The lines of a piece of an object. They point into `ndjson`. */
-export function* compactLinesOf(ndjson: Bytes, sequence: number): Generator<CompactLine> {
+/** The whole line of NDJSON with its line feed. */
+export function bytesOfLine({ ndjson, start, end }: CompactLine): Bytes {
+  return ndjson.subarray(start, end)
+}
+
+/** The agent's own JSON. */
+export function agentLine({ ndjson, lineStart, end }: CompactLine): Bytes {
+  return ndjson.subarray(lineStart, end - CLOSING.length)
+}
+
+/** The lines of a piece of an object. `texts` keeps each node id and name once, however many pieces share it. */
+export function* compactLinesOf(
+  ndjson: Bytes,
+  sequence: number,
+  texts: Map<string, string>,
+): Generator<CompactLine> {
   let start = 0
   while (start < ndjson.length) {
-    const end = ndjson.indexOf(LINE_FEED, start)
-    const stop = end === -1 ? ndjson.length : end + 1
-    const bytes = ndjson.subarray(start, stop)
-    for (const { header, line } of linesOf(bytes)) {
-      const receivedAtMs = Date.parse(header.receivedAt)
-      yield { header, nodeId: header.nodeId ?? '', receivedAtMs, sequence, line, bytes }
+    const found = ndjson.indexOf(LINE_FEED, start)
+    const end = found === -1 ? ndjson.length : found + 1
+    for (const { header, line } of linesOf(ndjson.subarray(start, end))) {
+      yield {
+        eventId: header.eventId,
+        nodeId: once(texts, header.nodeId ?? ''),
+        name: once(texts, header.name),
+        index: header.index,
+        receivedAtMs: Date.parse(header.receivedAt),
+        sequence,
+        ndjson,
+        start,
+        lineStart: line.byteOffset - ndjson.byteOffset,
+        end,
+      }
     }
-    start = stop
+    start = end
   }
+}
+
+function once(texts: Map<string, string>, text: string): string {
+  const known = texts.get(text)
+  if (known === undefined) texts.set(text, text)
+  return known ?? text
 }
 
 /** A set of lines in which each event is once. */
@@ -51,9 +86,9 @@ export class LineSet {
 
   /** Takes a line; of two with one id the newer stays, as readers would show it. */
   add(line: CompactLine): void {
-    const known = this.#lines.get(line.header.eventId)
+    const known = this.#lines.get(line.eventId)
     if (known !== undefined) this.#doubles += 1
-    if (known === undefined || isNewer(line, known)) this.#lines.set(line.header.eventId, line)
+    if (known === undefined || isNewer(line, known)) this.#lines.set(line.eventId, line)
   }
 
   get(eventId: string): CompactLine | undefined {
@@ -75,8 +110,8 @@ export class LineSet {
       (a, b) =>
         compareText(a.nodeId, b.nodeId) ||
         a.receivedAtMs - b.receivedAtMs ||
-        a.header.index - b.header.index ||
-        compareText(a.header.eventId, b.header.eventId),
+        a.index - b.index ||
+        compareText(a.eventId, b.eventId),
     )
   }
 }
@@ -94,13 +129,14 @@ export function* blocksOf(sorted: readonly CompactLine[]): Generator<CompactLine
   let block: CompactLine[] = []
   let size = 0
   for (const line of sorted) {
-    if (size > 0 && size + line.bytes.length > BLOCK_BYTES) {
+    const length = line.end - line.start
+    if (size > 0 && size + length > BLOCK_BYTES) {
       yield block
       block = []
       size = 0
     }
     block.push(line)
-    size += line.bytes.length
+    size += length
   }
   if (block.length > 0) yield block
 }

@@ -6,7 +6,7 @@ import { MAX_ROW_ID_BYTES, MAX_ROW_NODES, type IndexedRow } from '../archive-obj
 import { prefixesOf } from '../id-prefixes.ts'
 import type { OutputRow } from '../index/compaction.ts'
 import { encodeDirectory, nodePrefixes, type Block } from '../index/directory.ts'
-import { blocksOf, type CompactLine } from './lines.ts'
+import { blocksOf, bytesOfLine, type CompactLine } from './lines.ts'
 
 /** More than a raw row has: there are few of these. */
 const MAX_OUTPUT_NAMES = 1_024
@@ -25,13 +25,13 @@ export async function outputOf(
   const members: Bytes[] = []
   const blocks: Block[] = []
   for (const lines of blocksOf(sorted)) {
-    const member = await gzipMember(concatBytes(lines.map(({ bytes }) => bytes)))
+    const member = await gzipMember(concatBytes(lines.map((line) => bytesOfLine(line))))
     members.push(member)
     blocks.push({
       bytes: member.length,
       firstNode: lines[0]?.nodeId ?? '',
       lastNode: lines.at(-1)?.nodeId ?? '',
-      names: [...new Set(lines.map(({ header }) => header.name))],
+      names: [...new Set(lines.map(({ name }) => name))],
     })
   }
   const file = concatBytes(members)
@@ -47,14 +47,14 @@ function rowOf(
 ): OutputRow {
   const nodes = new Set(sorted.map(({ nodeId }) => nodeId))
   const names = new Set(blocks.flatMap((block) => block.names))
-  const ids = prefixesOf(sorted.map(({ header }) => header.eventId))
+  const ids = prefixesOf(sorted.map(({ eventId }) => eventId))
   let firstMs = Number.POSITIVE_INFINITY
   let lastMs = 0
   let lineBytes = 0
   for (const line of sorted) {
     firstMs = Math.min(firstMs, line.receivedAtMs)
     lastMs = Math.max(lastMs, line.receivedAtMs)
-    lineBytes += line.bytes.length
+    lineBytes += line.end - line.start
   }
   return {
     key,

@@ -60,6 +60,8 @@ class Step {
   readonly #environmentId: string
   readonly #token: string
   readonly #deadline: Deadline
+  /** Node ids and names of the lines that are held, each once. */
+  readonly #texts = new Map<string, string>()
 
   constructor(env: Env, environmentId: string, token: string, deadline: Deadline) {
     this.#env = env
@@ -135,7 +137,7 @@ class Step {
           try {
             const pieces = await Array.fromAsync(readObject(this.#env, row, this.#deadline))
             for (const piece of pieces) {
-              for (const line of compactLinesOf(piece, row.sequence)) {
+              for (const line of compactLinesOf(piece, row.sequence, this.#texts)) {
                 if (!isErased(line.nodeId, line.receivedAtMs)) lines.add(line)
               }
             }
@@ -173,8 +175,8 @@ class Step {
   async #leaveOutCopies(lines: LineSet, row: IndexedRow, eventIds: ReadonlySet<string>): Promise<void> {
     try {
       for await (const piece of readObject(this.#env, row, this.#deadline)) {
-        for (const copy of compactLinesOf(piece, row.sequence)) {
-          const { eventId } = copy.header
+        for (const copy of compactLinesOf(piece, row.sequence, this.#texts)) {
+          const { eventId } = copy
           const line = eventIds.has(eventId) ? lines.get(eventId) : undefined
           // What is compacted already stays; of raw ones the newest does.
           if (line !== undefined && (row.compacted || isNewer(copy, line))) lines.drop(eventId)

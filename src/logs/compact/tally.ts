@@ -4,7 +4,7 @@ import { textOf } from '../../lib/bytes.ts'
 import type { NodeTallies, Tallies } from '../index/tallies.ts'
 import type { LineType } from '../line.ts'
 import type { NameMatcher } from '../name-glob.ts'
-import type { CompactLine } from './lines.ts'
+import { agentLine, type CompactLine } from './lines.ts'
 
 /** Counts lines in the order of nodes, then of time received. `wantsLatest` says of which queries newest snapshots are kept. */
 export function tallyOf(
@@ -15,27 +15,28 @@ export function tallyOf(
 ): Tallies {
   const nodes = new Map<string, NodeTallies>()
   for (const line of sorted) {
-    const { name } = line.header
+    const { name } = line
     let node = nodes.get(line.nodeId)
     if (node === undefined) nodes.set(line.nodeId, (node = { volumes: {}, runs: {}, latest: {} }))
     const volume = own(node.volumes, name) ?? [0, 0]
-    put(node.volumes, name, [volume[0] + 1, volume[1] + line.line.length])
+    put(node.volumes, name, [volume[0] + 1, volume[1] + agentLine(line).length])
     if (type === 'result') noteRun(node, line)
     if (type === 'snapshot' && wantsLatest(name)) {
-      put(node.latest, name, { atMs: line.receivedAtMs, eventId: line.header.eventId })
+      put(node.latest, name, { atMs: line.receivedAtMs, eventId: line.eventId })
     }
   }
   return { day: hour.slice(0, 10), type, nodes: [...nodes] }
 }
 
-function noteRun(node: NodeTallies, { line, header, receivedAtMs }: CompactLine): void {
-  const { epoch, counter } = countersOf(textOf(line))
+function noteRun(node: NodeTallies, line: CompactLine): void {
+  const { name, receivedAtMs } = line
+  const { epoch, counter } = countersOf(textOf(agentLine(line)))
   if (epoch === null || counter === null) return
-  const runs = own(node.runs, header.name) ?? []
+  const runs = own(node.runs, name) ?? []
   const last = runs.at(-1)
   if (last?.epoch === epoch && last.counter === counter) last.atMs = receivedAtMs
   else runs.push({ epoch, counter, atMs: receivedAtMs })
-  put(node.runs, header.name, runs)
+  put(node.runs, name, runs)
 }
 
 /** Epochs are 64 bits wide and may be rounded here: two that differ only beyond 2^53 count as one. */
