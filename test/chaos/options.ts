@@ -22,7 +22,7 @@ export interface ChaosOptions {
 
 const DEFAULT_MINUTES = 10
 const DEFAULT_NODES = 150
-const SHORT_MINUTES = 1.25
+const SHORT_MINUTES = 1
 const SHORT_NODES = 60
 const MAX_MINUTES = 24 * 60
 const MAX_NODES = 10_000

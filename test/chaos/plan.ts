@@ -58,8 +58,11 @@ const PLATFORM: readonly Pick<Fault, 'target' | 'mode'>[] = [
   { target: 'consumer', mode: 'lost' },
 ]
 const SHARES = [0.3, 0.7, 1]
-/** A fault shorter than this may meet nobody, one longer than that teaches nothing new. */
-const SLOT_MS = [6_000, 15_000] as const
+/**
+ * A fault in a shorter slot may meet nobody (the consumer's batches are 5 s apart, presence is flushed every 15 s), one in a
+ * longer slot teaches nothing new.
+ */
+const SLOT_MS = [10_000, 20_000] as const
 /** Of a slot, so much is faulty: fleets must breathe to feel the next fault. */
 const FAULTY_SHARE = [0.5, 0.8] as const
 /** Blows fall in this part of the time. */
@@ -68,6 +71,8 @@ const KILL_EVERY_MS = 45_000
 const DOWN_MS = [200, 4_000] as const
 const CLOCK_HOURS = [1, 9] as const
 const JUNK_EVERY_MS = 1_500
+/** Each of the huge bodies is kept in quarantine: 100 MB of this machine. */
+const MAX_HUGE = 3
 const HOUR_MS = 3_600_000
 
 const OLD: Arrangement = { front: 'old', objects: 'old' }
@@ -195,7 +200,9 @@ function junkOf(dice: Dice, lastsMs: number): Plan['junk'] {
   for (let atMs = 0; atMs < lastsMs; atMs += JUNK_EVERY_MS * dice.between(0.5, 1.5)) {
     if (round.length === 0) round = shuffled(dice, JUNK)
     const name = round.pop()
-    if (name !== undefined) pieces.push({ atMs: Math.round(atMs), name })
+    const isEnough =
+      name?.startsWith('huge') && pieces.filter((piece) => piece.name === name).length >= MAX_HUGE
+    if (name !== undefined && !isEnough) pieces.push({ atMs: Math.round(atMs), name })
   }
   return pieces
 }

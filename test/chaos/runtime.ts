@@ -55,6 +55,7 @@ interface Miniflare {
   getBindings(worker: string): Promise<unknown>
   dispatchFetch(url: string): Promise<{ status: number; text(): Promise<string> }>
   dispose(): Promise<void>
+  getInspectorURL(): Promise<URL>
 }
 
 const wranglerPath = createRequire(import.meta.url).resolve('wrangler')
@@ -148,11 +149,11 @@ export class Runtime {
     if (reply.status !== 200) throw new Error(`the cron trigger answered ${reply.status}: ${text}`)
   }
 
-  /** Bodies that were acknowledged and are not in the archive yet; at most 1,000 are counted. */
-  async waitingBodies(): Promise<number> {
+  /** Where the inspector finds the isolates of Worker and objects. */
+  async inspectors(): Promise<URL[]> {
     if (this.#miniflare === undefined) throw new Error('not started')
-    const { ARCHIVE } = (await this.#miniflare.getBindings(FRONT)) as Env
-    return (await ARCHIVE.list({ prefix: 'inbox/' })).objects.length
+    const base = await this.#miniflare.getInspectorURL()
+    return [FRONT, OBJECTS].map((name) => new URL(`/core:user:${name}`, base))
   }
 
   /** Resident memory of workerd; null where that cannot be told. */
@@ -177,11 +178,10 @@ export class Runtime {
       resourcePersistencePath: join(folder, 'data'),
       // For the cron trigger.
       unsafeTriggerHandlers: true,
+      // For memory.ts.
+      inspectorPort: 0,
       // What a Worker logs while it is broken on purpose is no part of the report.
-      handleStructuredLogs:
-        process.env['CHAOS_LOG'] === undefined
-          ? () => undefined
-          : (e: unknown) => console.error(Date.now(), JSON.stringify(e)),
+      handleStructuredLogs: () => undefined,
       workers: [
         {
           ...this.#worker(FRONT, bundles[front]),

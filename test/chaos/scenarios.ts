@@ -1,12 +1,14 @@
 /** The scenarios of `npm run chaos`: each sets its stage, breaks something, and gives back what it found. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { makeEnvironment } from '../../src/simulator/fleet/environment.ts'
 import { execute } from './execute.ts'
-import { judgeEvidence, type Evidence } from './invariants.ts'
+import { judgeEvidence, type Evidence, type MemoryLevel } from './invariants.ts'
 import { Stranger } from './junk.ts'
-import { ResidentLevel } from './memory.ts'
+import { heldBytes } from './memory.ts'
 import type { ChaosOptions } from './options.ts'
 import { makePlan, planText } from './plan.ts'
+import type { Runtime } from './runtime.ts'
 import { reportOf, struckText, type ChaosReport } from './report.ts'
 import type { ScenarioName } from './scenario-names.ts'
 import { SilentNode } from './silent-node.ts'
@@ -20,7 +22,7 @@ export const RUNS: Readonly<
 > = { faults: runFaults }
 
 /** Of load before anything is broken, to know its memory. */
-const CALM_MS = { short: 10_000, long: 60_000 } as const
+const CALM_MS = { short: 5_000, long: 30_000 } as const
 const ENROLL_WITHIN_MS = 60_000
 /** How long a fleet may take to be served again; its own back-offs are 5 s at most. */
 const WHOLE_WITHIN_MS = 60_000
@@ -67,8 +69,7 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
     const enrolled = await trial.untilWhole(ENROLL_WITHIN_MS)
     if (enrolled.missing > 0 && sabotage === undefined) throw new Error('the fleet does not come up')
     const size = options.short ? 'short' : 'long'
-    const level = new ResidentLevel(runtime)
-    const beforeBytes = await level.during(Math.min(CALM_MS[size], plan.lastsMs))
+    const before = await memoryAfter(runtime, CALM_MS[size])
 
     say('chaos     begins')
     const ticking = setInterval(() => void tick(stage, Date.now()), TICK_EVERY_MS)
@@ -79,7 +80,7 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
     say('chaos     is over; the fleet drains')
     const hurrying = setInterval(() => void tick(stage, Date.now() + AHEAD_MS), TICK_EVERY_MS)
     const evidence = await gather(trial, stranger, silent, offMs)
-    const afterBytes = await level.during(Math.min(CALM_MS[size], plan.lastsMs))
+    const after = await memoryAfter(runtime, CALM_MS[size])
     await trial.stop()
     say(`fleet     stopped after ${trial.fleet.statistics.requests} requests; everything is read back`)
     const verification = await trial.verify(VERIFY_PATIENCE_MS)
@@ -92,7 +93,7 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
       verdicts: verification.verdicts,
       examples: verification.examples,
       carves,
-      memory: beforeBytes === null || afterBytes === null ? null : { beforeBytes, afterBytes },
+      memory: { before, after },
     })
     const { counters, requests } = trial.fleet.statistics
     return reportOf(options.sabotage ?? options.scenario, invariants, {
@@ -109,6 +110,12 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
   } finally {
     await stage.close()
   }
+}
+
+/** After some time of load, so that what was under way has ended. */
+async function memoryAfter(runtime: Runtime, calmMs: number): Promise<MemoryLevel> {
+  await sleep(calmMs)
+  return { heldBytes: await heldBytes(await runtime.inspectors()), residentBytes: runtime.residentBytes() }
 }
 
 /** What can be seen of a fleet while it still runs. */
