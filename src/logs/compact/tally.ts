@@ -13,19 +13,25 @@ export function tallyOf(
   sorted: readonly CompactLine[],
   wantsLatest: NameMatcher,
 ): Tallies {
-  const nodes = new Map<string, NodeTallies>()
+  const nodes: Tallies['nodes'] = []
+  let nodeId: string | null = null
+  let node: NodeTallies = { volumes: {}, runs: {}, latest: {} }
   for (const line of sorted) {
+    if (line.nodeId !== nodeId) {
+      if (nodeId !== null) nodes.push([nodeId, JSON.stringify(node)])
+      nodeId = line.nodeId
+      node = { volumes: {}, runs: {}, latest: {} }
+    }
     const { name } = line
-    let node = nodes.get(line.nodeId)
-    if (node === undefined) nodes.set(line.nodeId, (node = { volumes: {}, runs: {}, latest: {} }))
-    const volume = own(node.volumes, name) ?? [0, 0]
-    put(node.volumes, name, [volume[0] + 1, volume[1] + agentLine(line).length])
+    const [lines, bytes] = own(node.volumes, name) ?? [0, 0]
+    put(node.volumes, name, [lines + 1, bytes + agentLine(line).length])
     if (type === 'result') noteRun(node, line)
     if (type === 'snapshot' && wantsLatest(name)) {
       put(node.latest, name, { atMs: line.receivedAtMs, eventId: line.eventId })
     }
   }
-  return { day: hour.slice(0, 10), type, nodes: [...nodes] }
+  if (nodeId !== null) nodes.push([nodeId, JSON.stringify(node)])
+  return { day: hour.slice(0, 10), type, nodes }
 }
 
 function noteRun(node: NodeTallies, line: CompactLine): void {

@@ -26,8 +26,11 @@ export interface NodeTallies {
 export interface Tallies {
   day: string
   type: LineType
-  nodes: [nodeId: string, tallies: NodeTallies][]
+  /** Each node's as JSON of NodeTallies: objects of many nodes would take several times the memory. */
+  nodes: [nodeId: string, tallies: string][]
 }
+
+type NodesOfPart = [nodeId: string, tallies: NodeTallies][]
 
 /** By node, then by name. */
 type PartOf<T> = Record<string, Record<string, T>>
@@ -45,7 +48,8 @@ export function addTallies(sql: SqlStorage, { day, type, nodes }: Tallies): void
     'SELECT tally AS text FROM volumes WHERE day = ? AND type = ? AND part = ?',
     [day, type, SUMS],
   )
-  for (const [part, some] of Map.groupBy(nodes, ([nodeId]) => partOf(nodeId))) {
+  for (const [part, texts] of Map.groupBy(nodes, ([nodeId]) => partOf(nodeId))) {
+    const some: NodesOfPart = texts.map(([nodeId, text]) => [nodeId, JSON.parse(text) as NodeTallies])
     addVolumes(sql, { day, type, part }, some, sums)
     if (type === 'result') addProgress(sql, part, some)
     if (type === 'snapshot') addLatest(sql, part, some)
@@ -60,7 +64,7 @@ interface VolumeKey {
   part: number
 }
 
-function addVolumes(sql: SqlStorage, key: VolumeKey, nodes: Tallies['nodes'], sums: PartOf<Volume>): void {
+function addVolumes(sql: SqlStorage, key: VolumeKey, nodes: NodesOfPart, sums: PartOf<Volume>): void {
   const { day, type, part } = key
   const tally = readPart<Volume>(
     sql,
@@ -94,7 +98,7 @@ function writeVolumes(sql: SqlStorage, { day, type, part }: VolumeKey, tally: Pa
   )
 }
 
-function addProgress(sql: SqlStorage, part: number, nodes: Tallies['nodes']): void {
+function addProgress(sql: SqlStorage, part: number, nodes: NodesOfPart): void {
   const state = readPart<Progress>(sql, 'SELECT state AS text FROM progress WHERE part = ?', [part])
   for (const [nodeId, { runs }] of nodes) {
     const names = memberOf(state, nodeId)
@@ -153,7 +157,7 @@ function insertFinding(sql: SqlStorage, ...values: (string | number | null)[]): 
   )
 }
 
-function addLatest(sql: SqlStorage, part: number, nodes: Tallies['nodes']): void {
+function addLatest(sql: SqlStorage, part: number, nodes: NodesOfPart): void {
   const names = new Set(nodes.flatMap(([, { latest }]) => Object.keys(latest)))
   for (const name of names) {
     const [row] = sql
