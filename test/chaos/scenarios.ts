@@ -30,6 +30,8 @@ const WHOLE_WITHIN_MS = 60_000
 const LOAD = { tempo: 20, queryEveryMs: 6_000, carveEveryMs: 15_000, deleteEveryMs: 13_000 }
 /** Lines that are in the inbox when the faults end need a tick of the cron trigger and the consumer's turn. */
 const VERIFY_PATIENCE_MS = 60_000
+/** Objects try again what failed while they put a carve together. */
+const CARVE_PATIENCE_MS = 45_000
 const TICK_EVERY_MS = 4_000
 /** The sweeper leaves alone what is younger than this; nothing is on its way any more when it is told to hurry. */
 const AHEAD_MS = 60_000
@@ -84,7 +86,7 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
     await trial.stop()
     say(`fleet     stopped after ${trial.fleet.statistics.requests} requests; everything is read back`)
     const verification = await trial.verify(VERIFY_PATIENCE_MS)
-    const carves = await trial.carves()
+    const carves = await trial.carves(CARVE_PATIENCE_MS)
     clearInterval(hurrying)
     stranger.close()
     const invariants = judgeEvidence({

@@ -10,7 +10,6 @@ import { PROFILES, configurationOf, type Profile } from '../../src/simulator/fle
 import { sufferingOf } from '../../src/simulator/fleet/report.ts'
 import { subjectOf, verify, type Verification } from '../../src/simulator/fleet/verify.ts'
 import type { Evidence } from './invariants.ts'
-import { OPERATOR_TOKEN } from './runtime.ts'
 import { Witness } from './witness.ts'
 
 export interface TrialOptions {
@@ -35,6 +34,7 @@ const PROFILE: Profile = { ...PROFILES.servers, lostReplyChance: 0.01, travelSha
 const RUN_MS = 3_600_000
 const SPREAD_MS = 2_000
 const POLL_MS = 250
+const CARVES_AGAIN_AFTER_MS = 2_000
 /** Nothing may fail for this long before a fleet counts as served. */
 const QUIET_MS = 3_000
 /** osqueryd's own limit is an hour (spec 4.4): a fleet that is being broken shall come back in seconds. */
@@ -154,24 +154,39 @@ export class Trial {
     })
   }
 
-  /** Carves whose every block was acknowledged, against the archives that operators can download. */
-  async carves(): Promise<Evidence['carves']> {
+  /**
+   * Carves whose every block was acknowledged, against the archives that operators can download; waits for those that
+   * are still being put together.
+   */
+  async carves(patienceMs: number): Promise<Evidence['carves']> {
     const acknowledged = this.witness.acknowledgedCarves()
-    const path = `/environments/${this.environment.id}/carves`
-    const there = new Set<string>()
-    for await (const { id, status } of this.#options.client.items<{ id: string; status: string }>(path)) {
-      if (status !== 'complete') continue
-      const reply = await fetch(`${this.#options.url}/api/v1${path}/${id}/archive`, {
-        headers: { authorization: `Bearer ${OPERATOR_TOKEN}` },
-      })
-      there.add(
-        createHash('sha256')
-          .update(Buffer.from(await reply.arrayBuffer()))
-          .digest('hex'),
-      )
+    const untilMs = Date.now() + patienceMs
+    for (;;) {
+      const { archives, others } = await this.#readCarves()
+      const missing = acknowledged.filter((sha256) => !archives.has(sha256))
+      if (missing.length === 0 || Date.now() > untilMs)
+        return {
+          acknowledged: acknowledged.length,
+          missing: missing.map((sha256) => `SHA-256 ${sha256} (others are ${others.join(', ')})`),
+        }
+      await sleep(CARVES_AGAIN_AFTER_MS)
     }
-    const missing = acknowledged.filter((sha256) => !there.has(sha256)).map((sha) => `SHA-256 ${sha}`)
-    return { acknowledged: acknowledged.length, missing }
+  }
+
+  /** SHA-256 of each complete archive, and what became of the other carves. */
+  async #readCarves(): Promise<{ archives: Set<string>; others: string[] }> {
+    const path = `/environments/${this.environment.id}/carves`
+    const archives = new Set<string>()
+    const others: string[] = []
+    for await (const carve of this.#options.client.items<{ id: string; status: string }>(path)) {
+      if (carve.status === 'complete') {
+        const archive = await this.#options.client.bytes(`${path}/${carve.id}/archive`)
+        if (archive !== undefined) archives.add(createHash('sha256').update(archive).digest('hex'))
+      } else {
+        others.push(JSON.stringify(carve))
+      }
+    }
+    return { archives, others }
   }
 
   /** What agents would have suffered. Being told `node_invalid` is judged by the witness. */
