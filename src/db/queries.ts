@@ -22,6 +22,8 @@ export interface NewQuery {
   /** What the targets were resolved to; not empty. */
   nodes: NodeSet
   expiresAtMs: number
+  /** It runs only where this gives a row; absent: everywhere. */
+  discovery?: string | null
   /** Whether its results become log lines. */
   logResults: boolean
 }
@@ -58,6 +60,7 @@ export function buildQueryInsert(
         createdAtMs: note.atMs,
         expiresAtMs: query.expiresAtMs,
         logResults: query.logResults,
+        discovery: query.discovery ?? null,
         createdBy: note.actor,
       })
       .returning(),

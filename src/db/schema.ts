@@ -90,6 +90,7 @@ export const queries = sqliteTable('queries', {
   closedAtMs: integer('closed_at'),
   erasedAtMs: integer('erased_at'),
   createdBy: text('created_by').notNull(),
+  discovery: text('discovery'),
   logResults: integer('log_results', { mode: 'boolean' }).notNull().default(true),
 })
 

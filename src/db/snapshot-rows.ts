@@ -25,6 +25,7 @@ export interface EnvironmentRows {
     expiresAtMs: number
     /** 0 where its results are not to become log lines. */
     logResults: number
+    discovery: string | null
     chunks: { chunk: number; bits: Bytes }[]
   }[]
   revokedOrdinals: number[]
@@ -67,7 +68,7 @@ const LAYER_SETS = `SELECT l.position, c.chunk, c.bits FROM configuration_layers
   JOIN node_set_chunks AS c ON c.node_set_id = s.id
   WHERE l.environment_id = ?1 AND l.version = ${LATEST}`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
-  log_results AS logResults FROM queries
+  log_results AS logResults, discovery FROM queries
   WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL ORDER BY number`
 const OPEN_TARGETS = `SELECT number, chunk, bits FROM query_targets WHERE environment_id = ?1 AND number IN
   (SELECT number FROM queries WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL)`

@@ -47,6 +47,11 @@ const queryBody = z.strictObject({
   sql: sqlText,
   targets: targetsSchema,
   expiresInSeconds,
+  discovery: sqlText.nullish().openapi({
+    description:
+      'It runs only where this SQL gives a row; elsewhere it does not apply. Use tables that every platform has: an ' +
+      'unknown one makes an agent drop everything that it was offered with it',
+  }),
   logResults: z
     .boolean()
     .default(true)
@@ -124,7 +129,13 @@ function addOneQueryRoutes(routes: OperatorRoutes): void {
 
 async function createQuery(
   c: OperatorContext,
-  body: { sql: string; targets: Targets; expiresInSeconds: number; logResults: boolean },
+  body: {
+    sql: string
+    targets: Targets
+    expiresInSeconds: number
+    discovery?: string | null | undefined
+    logResults: boolean
+  },
 ): Promise<Response> {
   const { targets } = body
   const nodes = await nodesOf(c, targets)
@@ -143,6 +154,7 @@ async function createQuery(
     nodes: nodes.value,
     expiresAtMs: c.var.nowMs + body.expiresInSeconds * 1_000,
     logResults: body.logResults,
+    discovery: body.discovery ?? null,
   })
   const live = await publishEnvironment(c.env, row.environmentId, revision)
   return c.json({ ...(await shownQuery(c, row, NO_ANSWERS)), revision, live }, 201)

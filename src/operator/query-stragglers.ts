@@ -134,6 +134,7 @@ async function rerun(
     nodes,
     expiresAtMs: c.var.nowMs + body.expiresInSeconds * 1_000,
     logResults: row.logResults,
+    discovery: row.discovery,
   })
   const live = await publishEnvironment(c.env, row.environmentId, inserted.revision)
   return c.json(

@@ -69,6 +69,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
       shards: fc.integer({ min: 1, max: 128 }),
       expiresAtMs: fc.nat(),
       logResults: fc.constantFrom(0, 1),
+      discovery: fc.option(fc.string()),
       chunks: ordinals.map((targets) => NodeSet.of(targets).chunks()),
     }),
     { maxLength: 3, selector: ({ number }) => number },

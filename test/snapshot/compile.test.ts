@@ -31,6 +31,7 @@ function queryRow(number: number, ordinals: readonly number[]): EnvironmentRows[
     shards: 4,
     expiresAtMs: 10,
     logResults: 1,
+    discovery: null,
     chunks,
   }
 }
@@ -95,6 +96,7 @@ describe('compileEnvironment', () => {
         shards: 4,
         expiresAtMs: 10,
         logResults: 1,
+        discovery: null,
         targets: [1, 70_000],
       },
       {
@@ -105,6 +107,7 @@ describe('compileEnvironment', () => {
         shards: 4,
         expiresAtMs: 10,
         logResults: 1,
+        discovery: null,
         targets: [],
       },
     ])
