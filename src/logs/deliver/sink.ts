@@ -126,12 +126,15 @@ export class Sink extends DurableObject<Env> {
     return { revision: config.revision, paused: config.paused, health, tracks, lag }
   }
 
-  /** Stops following and forgets everything, its quarantine too. */
+  /**
+   * Stops following and forgets everything, its quarantine too. In this order: while compaction would wait for it, it
+   * still knows itself, and its alarm ends what was begun here.
+   */
   async erase(environmentId: string, sinkId: string): Promise<void> {
-    this.#store.clear()
-    await this.ctx.storage.deleteAlarm()
     await this.env.ARCHIVE_INDEX.getByName(environmentId).unfollow({ kind: 'sink', name: sinkId })
     await purgeSinkQuarantine(this.env, { environmentId, sinkId }, null)
+    this.#store.clear()
+    await this.ctx.storage.deleteAlarm()
   }
 
   override async alarm(): Promise<void> {

@@ -50,6 +50,9 @@ export function trackView(track: Track): TrackView {
 
 export const LIVE_TRACK = 'live'
 
+/** A track is one row of a Durable Object, which has 2 MB, and several of its batches may be on their way. */
+const MAX_STATE_CHARACTERS = 200_000
+
 export function newTrack(id: string, spec: TrackSpec, place: Place, nowMs: number): Track {
   return {
     id,
@@ -128,14 +131,14 @@ function settlePlan(settled: Settled, { plan, cut, outcome }: Attempted, putAsid
       return [{ ...plan, done: true, state: null }]
     case 'pending':
       settled.checkAfterMs = Math.min(settled.checkAfterMs ?? Number.POSITIVE_INFINITY, outcome.checkAfterMs)
-      return [{ ...plan, state: outcome.state, lines: cut.lines.length }]
+      return [{ ...plan, state: keptState(outcome.state), lines: cut.lines.length }]
     case 'retry':
     case 'refused':
       settled.failure = worse(settled.failure, outcome)
       return [
         {
           ...plan,
-          state: outcome.kind === 'retry' ? (outcome.state ?? null) : null,
+          state: outcome.kind === 'retry' ? keptState(outcome.state ?? null) : null,
           lines: cut.lines.length,
         },
       ]
@@ -171,6 +174,11 @@ function settleSplit(
     { ...half, start: plan.start, end: middle.after },
     { ...half, start: middle.after, end: plan.end },
   ]
+}
+
+/** What a kind remembers, if it fits beside the rest: without it a batch is sent whole, which every kind bears. */
+function keptState(state: Json): Json {
+  return JSON.stringify(state).length > MAX_STATE_CHARACTERS ? null : state
 }
 
 /** Leaves behind what is delivered at the front. */

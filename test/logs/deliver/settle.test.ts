@@ -62,6 +62,12 @@ describe('a cursor', () => {
     expect({ failure, checkAfterMs }).toEqual({ failure: null, checkAfterMs: 500 })
   })
 
+  it('forgets what a kind remembers where that is too much: the batch is sent whole', () => {
+    const state = ['x'.repeat(300_000)]
+    const { track } = settled([attempt(0, 3, { kind: 'retry', reason: 'busy', retryAfterMs: null, state })])
+    expect(track.plans).toMatchObject([{ state: null, done: false }])
+  })
+
   it('goes on in halves where a batch is too much', () => {
     const { track, tooLargeBytes } = settled([attempt(0, 5, { kind: 'split', reason: 'answered 413' })])
     expect(track.plans).toMatchObject([

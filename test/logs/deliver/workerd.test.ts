@@ -1,4 +1,7 @@
-/** The whole process is killed in the middle of a backlog: afterwards every line is there, and no batch was cut twice. */
+/**
+ * Sinks on bare workerd. The whole process is killed in the middle of a backlog: afterwards every line is there, and no
+ * batch was cut twice. Requests go out by workerd itself.
+ */
 
 import '../../support/workerd-crypto.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -47,7 +50,8 @@ it.skipIf(process.platform !== 'linux')(
       name: 'killed',
       kind: 'https',
       settings: { url: destination.url },
-      delivery: { maxLines: BATCH_LINES, concurrency: 2 },
+      // Slow enough that each kill comes in the middle.
+      delivery: { maxLines: BATCH_LINES, concurrency: 2, linesPerSecond: 100 },
     })
     destination.batches.length = 0
     await server.operator('POST', `${path}/${sink.id}/pause`)
@@ -67,6 +71,7 @@ it.skipIf(process.platform !== 'linux')(
       // The local queue and alarms may have died with the process: the schedule wakes every sink.
       await server.tick(0)
     }
+    expect(destination.eventIds().size).toBeLessThan(ids.length)
     await until(() => destination.eventIds().size >= ids.length)
     expect([...destination.eventIds()].toSorted()).toEqual(ids)
 
@@ -83,3 +88,26 @@ it.skipIf(process.platform !== 'linux')(
   },
   120_000,
 )
+
+it('follows no redirect to another host: not the lines, and not the secrets', async () => {
+  const elsewhere = await startHttpsServer()
+  const path = '/environments/default/sinks'
+  const sink = await server.operator<SinkView>('POST', path, {
+    name: 'redirected',
+    kind: 'https',
+    settings: { url: `${destination.url}/redirected` },
+    secrets: { bearerToken: 'secret' },
+  })
+  const redirect = { status: 307, headers: { location: `${elsewhere.url}/` } }
+  destination.failures.push(redirect)
+  const told = await server.operator<{ delivered: boolean; reason: string }>(
+    'POST',
+    `${path}/${sink.id}/test`,
+  )
+  expect(told).toMatchObject({ delivered: false, reason: expect.stringContaining('redirect') as string })
+  destination.failures.push({ status: 308, headers: { location: '/moved' } })
+  expect(await server.operator('POST', `${path}/${sink.id}/test`)).toMatchObject({ delivered: true })
+  expect(destination.requests.at(-1)?.url.pathname).toBe('/moved')
+  expect(elsewhere.requests).toEqual([])
+  await elsewhere.close()
+})
