@@ -4,8 +4,7 @@
  * be said to that piece at all.
  */
 
-import { promisify } from 'node:util'
-import { gzip, gzipSync } from 'node:zlib'
+import { gzipSync } from 'node:zlib'
 import { makeNodeKey, readNodeKey } from '../../src/agent/node-key.ts'
 import { makeQueryId } from '../../src/agent/query-id.ts'
 import { loadSigningKeys, type SigningKeys } from '../../src/agent/signing-keys.ts'
@@ -15,18 +14,17 @@ import type { FleetEnvironment } from '../../src/simulator/fleet/environment.ts'
 import type { OperatorClient } from '../../src/simulator/fleet/operator-client.ts'
 import { Transport } from '../../src/simulator/transport.ts'
 import type { JunkName } from './junk-names.ts'
+import {
+  flipped,
+  keyHeader,
+  makeBomb,
+  other,
+  withKey,
+  type Body,
+  type Kind,
+  type Piece,
+} from './junk-pieces.ts'
 import { judgeReply, type AnyVerdict, type Witness } from './witness.ts'
-
-type Kind = AnyVerdict['kind']
-type Body = string | Uint8Array
-
-interface Piece {
-  readonly endpoint: EndpointName
-  readonly body: Body
-  readonly headers?: Readonly<Record<string, string>>
-  /** What may be said; no reply at all is always possible while things are being killed. */
-  readonly mayBe: readonly Kind[]
-}
 
 export interface StrangerOptions {
   readonly url: string
@@ -40,8 +38,6 @@ export interface StrangerOptions {
 }
 
 const HUGE_BYTES = 100 * 1_024 * 1_024
-/** Inflated: over the limit of a log body (64 MiB), packed some 100 KiB. */
-const BOMB_BYTES = 96 * 1_024 * 1_024
 const DEEP = 100_000
 const TIMEOUT_MS = 16_000
 const CALLS: readonly EndpointName[] = ['config', 'log', 'read', 'write']
@@ -282,35 +278,4 @@ export class Stranger {
         .padStart(8, '0')
     return `${part()}-0000-4000-8000-${String(this.#hosts).padStart(12, '0')}`
   }
-}
-
-function withKey(endpoint: EndpointName, key: string, mayBe: readonly Kind[]): Piece {
-  const data = endpoint === 'log' ? { data: [{ a: '1' }], log_type: 'status' } : {}
-  const body = JSON.stringify({
-    node_key: key,
-    ...data,
-    ...(endpoint === 'write' && { queries: {}, statuses: {} }),
-  })
-  return { endpoint, body, mayBe }
-}
-
-function keyHeader(key: string): Readonly<Record<string, string>> {
-  return { Authorization: `NodeKey ${key}` }
-}
-
-function makeBomb(key: string): Promise<Buffer> {
-  const bomb = Buffer.alloc(BOMB_BYTES, 0x20)
-  bomb.write(`{"node_key":"${key}","log_type":"result","data":[`)
-  return promisify<Uint8Array, Buffer>(gzip)(bomb)
-}
-
-function other(character = 'A'): string {
-  return character === 'A' ? 'B' : 'A'
-}
-
-/** One bit of the character is not what it was; it stays one that a header may have. */
-function flipped(character = 'A', dice: Dice): string {
-  const code = character.charCodeAt(0)
-  const made = [1, 2, 4, 8, 16, 32].map((bit) => code ^ bit).filter((flip) => flip > 0x20 && flip < 0x7f)
-  return String.fromCharCode(made[Math.floor(dice.next() * made.length)] ?? 0x21)
 }
