@@ -35,7 +35,13 @@ async function describedRoutes(): Promise<[method: string, path: string][]> {
 }
 
 /** Routes of one thing that take a body or need a parameter, and judge it first. */
-const JUDGED_FIRST = ['/nodes/{id}/query', '/queries/{id}/rerun', '/queries/{id}/groups']
+const JUDGED_FIRST = [
+  '/nodes/{id}/query',
+  '/queries/{id}/rerun',
+  '/queries/{id}/groups',
+  '/sinks/{id}/replay',
+  '/sinks/{id}/quarantine/replay',
+]
 
 /** Part of the contract: an outside harness calls these. */
 const CONTRACT = `
