@@ -53,6 +53,7 @@ function statusLine(hostIdentifier: string, number: number): Record<string, unkn
 export interface LogBody {
   bytes: Uint8Array<ArrayBuffer>
   headers: Record<string, string>
+  lines: number
   /** Bytes of the lines alone. */
   lineBytes: number
 }
@@ -69,6 +70,6 @@ export function logBody(
   const data = Array.from({ length: lines }, () => make(node.nodeId, (serial += 1)))
   const text = JSON.stringify({ node_key: node.nodeKey, log_type: type, data })
   const lineBytes = JSON.stringify(data).length
-  if (!compressed) return { bytes: Buffer.from(text), headers: {}, lineBytes }
-  return { bytes: gzipSync(text), headers: { 'content-encoding': 'gzip' }, lineBytes }
+  if (!compressed) return { bytes: Buffer.from(text), headers: {}, lines, lineBytes }
+  return { bytes: gzipSync(text), headers: { 'content-encoding': 'gzip' }, lines, lineBytes }
 }

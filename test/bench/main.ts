@@ -5,6 +5,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { runFloor } from './floor/floor.ts'
+import { runLogs } from './logs/logs.ts'
 import { runMeter } from './meter/meter.ts'
 import { runSlope } from './slope/slope.ts'
 import { runStorm } from './storm/storm.ts'
@@ -16,6 +17,7 @@ const RUNS: Record<BenchName, (options: BenchOptions) => Promise<BenchResult>> =
   meter: runMeter,
   slope: runSlope,
   storm: runStorm,
+  logs: runLogs,
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -37,11 +37,13 @@ export interface BenchServer {
   /** Bindings as the Worker has them, for preparing and looking. */
   env: Env
   environmentId: string
-  workerdPid: number | null
+  readonly workerdPid: number | null
   /** The base URL of an entrypoint's own socket. */
   url(entrypoint?: string): Promise<URL>
   /** Runs the cron trigger once. */
   tick(): Promise<void>
+  /** Ends workerd by SIGKILL and starts another on the same data. `env` is of the first one: URLs are asked for anew. */
+  restart(): Promise<void>
   close(): Promise<void>
 }
 
@@ -49,6 +51,7 @@ export interface BenchServer {
 interface MiniflareModule {
   Miniflare: new (options: unknown) => {
     ready: Promise<URL>
+    setOptions(options: unknown): Promise<void>
     getBindings(): Promise<unknown>
     unsafeGetDirectURL(worker?: string, entrypoint?: string): Promise<URL>
     dispatchFetch(url: string): Promise<{ text(): Promise<string> }>
@@ -74,7 +77,7 @@ export async function startBenchServer(
   process.env.SIGNING_KEYS = SIGNING_KEYS
   process.env.WRANGLER_LOG = 'warn'
   const { workerOptions } = unstable_getMiniflareWorkerOptions(config)
-  const runtime = new Miniflare(
+  const optionsOf = (start: number) =>
     convertV4MiniflareOptions({
       host: '127.0.0.1',
       port: 0,
@@ -87,7 +90,8 @@ export async function startBenchServer(
         {
           name: config.name,
           ...workerOptions,
-          bindings: { ...(workerOptions.bindings as object), SIGNING_KEYS },
+          // Options that are the same as before would be no reason to start anew.
+          bindings: { ...(workerOptions.bindings as object), SIGNING_KEYS, BENCH_START: start },
           modulesRoot: folder,
           modules: [{ type: 'ESModule', path: join(folder, `${basename(entry, '.ts')}.js`) }],
           unsafeDirectSockets: ['default', ...entrypoints].map((entrypoint) => ({
@@ -97,8 +101,9 @@ export async function startBenchServer(
           })),
         },
       ],
-    }),
-  )
+    })
+  let starts = 1
+  const runtime = new Miniflare(optionsOf(starts))
   await runtime.ready
   const env = (await runtime.getBindings()) as Env
   await migrate(env.DB)
@@ -109,14 +114,25 @@ export async function startBenchServer(
     configurationText: CONFIGURATION,
   })
   const row = await env.DB.prepare('SELECT id FROM environments').first<{ id: string }>()
+  let workerdPid = findWorkerd()
   return {
     env,
     environmentId: row?.id ?? '',
-    workerdPid: findWorkerd(),
+    get workerdPid() {
+      return workerdPid
+    },
     url: (entrypoint) => runtime.unsafeGetDirectURL(config.name, entrypoint),
     async tick() {
       const path = `/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=${Date.now()}`
       await (await runtime.dispatchFetch(`http://localhost${path}`)).text()
+    },
+    async restart() {
+      if (workerdPid === null) throw new Error('no workerd is found to kill: Linux only')
+      process.kill(workerdPid, 'SIGKILL')
+      starts += 1
+      await runtime.setOptions(optionsOf(starts))
+      await runtime.ready
+      workerdPid = findWorkerd()
     },
     async close() {
       await runtime.dispose()

@@ -4,7 +4,7 @@
  * `GET /bench/tally` tells what was counted since it was last asked.
  */
 
-import { createAgentApp, type App } from '../../../src/app.ts'
+import { createAgentApp, createApp, type App } from '../../../src/app.ts'
 import { CarveSession as RealCarveSession } from '../../../src/carves/carve-session.ts'
 import { Archive as RealArchive } from '../../../src/logs/archive.ts'
 import { Sink as RealSink } from '../../../src/logs/deliver/sink.ts'
@@ -86,6 +86,8 @@ for (const [name, metered, real] of [
 
 /** Each app has snapshots and presence of its own, as each isolate has. */
 const isolates = new Map<string, App>()
+/** Operators' requests: counted, but no part of any figure. */
+const operators = createApp()
 /** Lines that are older were sent as such, to be compacted. */
 const HOUR_MS = 3_600_000
 /** From the agent's POST to lines that readers find, in milliseconds. */
@@ -127,6 +129,8 @@ export default {
     if (pathname === '/bench/tally') return takeAll()
     const port = request.headers.get('x-bench-port')
     const served = meteredEnv(env, port === 'queue' ? 'queue' : 'inbox')
+    if (pathname.startsWith('/api/v1/'))
+      return inScope('operator', () => operators.fetch(request, served, ctx))
     const route = pathname.replace('/api/osquery/', '')
     return inScope(`request ${route}`, () => {
       count('requests')

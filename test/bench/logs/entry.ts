@@ -1,0 +1,53 @@
+/**
+ * The product's Worker with the faults of chaos around its bindings, and what its stages are measured by. Only the
+ * benchmark builds this entry. `x-bench-port: queue` picks the ack port; `/chaos/state` sets the faults
+ * (chaos/worker/control.ts); the entrypoint `stages` runs scan, consumer and compaction in the same isolate.
+ */
+
+// First, see there.
+import '../../chaos/worker/clock.ts'
+import * as product from '../../../src/index.ts'
+import { chaosEnv } from '../../chaos/worker/bindings.ts'
+import { control, faultFor, meet } from '../../chaos/worker/control.ts'
+import { chaotic } from '../../chaos/worker/objects.ts'
+
+export { stages } from './stages.ts'
+
+export const Directory = chaotic(product.Directory, 'Directory')
+export const Environment = chaotic(product.Environment, 'Environment')
+export const Presence = chaotic(product.Presence, 'Presence')
+export const AnswerShard = chaotic(product.AnswerShard, 'AnswerShard')
+export const Archive = chaotic(product.Archive, 'Archive')
+export const CarveSession = chaotic(product.CarveSession, 'CarveSession')
+export const Feed = chaotic(product.Feed, 'Feed')
+export const Sink = chaotic(product.Sink, 'Sink')
+export const Tail = chaotic(product.Tail, 'Tail')
+
+const { default: worker } = product
+
+/** Which bindings are objects, and of which class: what the platform refuses in front of one is told by its class. */
+const CHAOS_CLASSES = { ARCHIVE_INDEX: 'Archive', SINK: 'Sink' }
+
+let made: Record<Env['LOG_ACK_PORT'] | 'queue', Env> | undefined
+
+function faulty(env: Env, port: string): Env {
+  made ??= {
+    inbox: chaosEnv({ ...env, CHAOS_CLASSES, LOG_ACK_PORT: 'inbox' } as Env),
+    queue: chaosEnv({ ...env, CHAOS_CLASSES, LOG_ACK_PORT: 'queue' } as unknown as Env),
+  }
+  return port === 'queue' ? made.queue : made.inbox
+}
+
+export default {
+  async fetch(request, env, ctx) {
+    const told = await control(request)
+    if (told !== null) return told
+    return worker.fetch(request as never, faulty(env, request.headers.get('x-bench-port') ?? ''), ctx)
+  },
+  async queue(batch, env) {
+    const fault = faultFor('consumer')
+    const run = () => worker.queue(batch, faulty(env, ''))
+    return fault === null ? run() : meet(fault, run)
+  },
+  scheduled: (controller, env, ctx) => worker.scheduled(controller, faulty(env, ''), ctx),
+} satisfies ExportedHandler<Env>
