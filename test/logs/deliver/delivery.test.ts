@@ -5,6 +5,7 @@ import '../../support/workerd-crypto.ts'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../../support/harness.ts'
 import type { Failure } from '../../support/sinks/destination.ts'
+import { writeObjects } from '../support.ts'
 import {
   idsNamed,
   linesNamed,
@@ -334,11 +335,29 @@ describe('a sink', () => {
 
   it('whose wake-up was lost is woken by the schedule', async () => {
     const destination = await newDestination()
-    const sink = await world.makeSink(destination)
-    await server.operator('POST', `${world.path}/${sink.id}/pause`)
-    await world.archive(linesNamed(['s1']))
-    await server.operator('POST', `${world.path}/${sink.id}/resume`)
-    await untilTaken(server, destination, ['s1'])
+    await world.makeSink(destination)
+    const DELIVERIES = { sendBatch: () => Promise.reject(new Error('away')) }
+    const env = new Proxy(server.env, {
+      get: (target, name) => (name === 'DELIVERIES' ? DELIVERIES : Reflect.get(target, name)),
+    })
+    await writeObjects(env, world.environmentId, [linesNamed(['s1'])])
+    expect(takenIds(destination)).toEqual([])
     await server.worker.scheduled({ cron: '* * * * *', scheduledTime: new Date(0) })
+    await untilTaken(server, destination, ['s1'])
+  })
+
+  it('whose definition did not reach it learns it from D1 when it is woken', async () => {
+    const destination = await newDestination()
+    const sink = await world.makeSink(destination)
+    const id = crypto.randomUUID()
+    await server.env.DB.prepare(
+      `INSERT INTO sinks SELECT ?1, environment_id, 'unheard', kind, settings, secrets, secret_names, filter, delivery,
+         paused, revision, created_at, updated_at FROM sinks WHERE id = ?2`,
+    )
+      .bind(id, sink.id)
+      .run()
+    expect((await world.sink(id)).live).toBe(false)
+    await server.worker.scheduled({ cron: '* * * * *', scheduledTime: new Date(0) })
+    await server.until(async () => (await world.sink(id)).live)
   })
 })
