@@ -26,7 +26,7 @@ import { cursorOf, idKey, pagingQuery } from './paging.ts'
 import { notFound, unprocessable } from './problem.ts'
 import { beginReplay } from './sink-replays.ts'
 import { replaySchema } from './sink-view.ts'
-import { SINKS_PATH, sinkOfPath } from './sinks.ts'
+import { SINKS_PATH, sinkOfPath } from './sink-path.ts'
 
 const PATH = `${SINKS_PATH}/{id}/quarantine`
 /** Items that one replay takes; another takes the next. */

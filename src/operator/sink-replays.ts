@@ -12,7 +12,7 @@ import { envParam, inEnvironmentWithId, jsonBody, replies, repliesNothing } from
 import { notFound, problem, unprocessable } from './problem.ts'
 import { filterBody, filterOf } from './sink-bodies.ts'
 import { replaySchema, replayView, statusOf } from './sink-view.ts'
-import { SINKS_PATH, sinkOfPath } from './sinks.ts'
+import { SINKS_PATH, sinkOfPath } from './sink-path.ts'
 
 const time = z.iso.datetime({ offset: true, error: 'is not a time of RFC 3339' })
 
