@@ -6,7 +6,7 @@ import { onlineForS } from '../fleet/online.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
 import { PRESENCE_KINDS, type LastSeen } from '../presence/kinds.ts'
-import { lastSeenOf, newestSightingS } from '../presence/read.ts'
+import { lastSeenOf, lastSignMs } from '../presence/read.ts'
 import type { OperatorContext } from './context.ts'
 import { time } from './describe.ts'
 
@@ -58,18 +58,20 @@ export async function nodeViews(c: OperatorContext, rows: readonly NodeSummaryRo
     seenOf(c, rows),
     distributedIntervalOption(c.var.db, environmentId),
   ])
-  const onlineSinceMs = c.var.nowMs - onlineForS(interval) * 1_000
-  return rows.map((row) => viewOf(row, tags.get(row.id) ?? [], seen.get(row.ordinal), onlineSinceMs))
+  const { nowMs } = c.var
+  const onlineSinceMs = nowMs - onlineForS(interval) * 1_000
+  return rows.map((row) => viewOf(row, tags.get(row.id) ?? [], seen.get(row.ordinal), nowMs, onlineSinceMs))
 }
 
 function viewOf(
   row: NodeSummaryRow,
   tags: string[],
   seen: LastSeen | undefined,
+  nowMs: number,
   onlineSinceMs: number,
 ): NodeView {
   const { id, hostname, platform, osqueryVersion, enrolledAtMs } = row
-  const lastSeenAtMs = Math.max(newestSightingS(seen) * 1_000, enrolledAtMs)
+  const lastSeenAtMs = lastSignMs(seen, enrolledAtMs, nowMs)
   return {
     id,
     hostname,

@@ -16,9 +16,17 @@ export async function lastSeenOf(
   return new Map(seen.flat().map((entry) => [entry.ordinal, entry]))
 }
 
-/** The newest second at which a node was seen doing anything; 0: never. */
-export function newestSightingS(seen: LastSeen | undefined): number {
-  return seen === undefined ? 0 : Math.max(...Object.values(seen.atS))
+/** What the clocks of two machines may differ by. */
+const MAX_AHEAD_MS = 60_000
+
+/**
+ * A node's newest sign of life, its enrolment included. What is still to come was noted by a clock that was wrong; it is
+ * no sign, else the node would count as online until then.
+ */
+export function lastSignMs(seen: LastSeen | undefined, enrolledAtMs: number, nowMs: number): number {
+  const sightingsMs = Object.values(seen?.atS ?? {}).map((atS) => atS * 1_000)
+  const signs = [enrolledAtMs, ...sightingsMs].filter((atMs) => atMs <= nowMs + MAX_AHEAD_MS)
+  return signs.length === 0 ? nowMs : Math.max(...signs)
 }
 
 /** The nodes that were seen doing anything at or after a time, in seconds. */

@@ -5,7 +5,7 @@ import { deletedOrdinals, nodesByOrdinal, queryTargetsFrom, type TargetedNode } 
 import { NodeSet } from '../fleet/node-set.ts'
 import { stragglerReason, type Standing, type StragglerReason } from '../fleet/straggler.ts'
 import { Deadline } from '../lib/deadline.ts'
-import { lastSeenOf, newestSightingS } from '../presence/read.ts'
+import { lastSeenOf, lastSignMs } from '../presence/read.ts'
 import { shardOf } from '../snapshot/remaining.ts'
 import { MAX_OFFERS } from './constants.ts'
 import { answerShardStub } from './shard-name.ts'
@@ -159,7 +159,7 @@ async function judged(
     const node = nodes.get(standing.ordinal)
     if (node === undefined) return []
     const sightings = seen.get(standing.ordinal)
-    const lastSeenAtMs = Math.max(newestSightingS(sightings) * 1_000, node.enrolledAtMs)
+    const lastSeenAtMs = lastSignMs(sightings, node.enrolledAtMs, Date.now())
     const lastReadAtMs = (sightings?.atS.read ?? 0) * 1_000
     const facts = { deleted: node.deletedAtMs !== null, lastSeenAtMs, lastReadAtMs }
     const policy = { onlineSinceMs, maxOffers: MAX_OFFERS, sameReadWithinMs: SAME_READ_WITHIN_MS }

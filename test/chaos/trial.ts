@@ -35,8 +35,9 @@ const RUN_MS = 3_600_000
 const SPREAD_MS = 2_000
 const POLL_MS = 250
 const CARVES_AGAIN_AFTER_MS = 2_000
-/** Nothing may fail for this long before a fleet counts as served. */
-const QUIET_MS = 3_000
+/** A fleet counts as served when no more fails in such a time than it loses by itself, see PROFILE. */
+const WINDOW_MS = 2_000
+const LOSSES_OF_ITS_OWN_SHARE = 0.03
 /** osqueryd's own limit is an hour (spec 4.4): a fleet that is being broken shall come back in seconds. */
 const LOG_BACKOFF_MAX_S = 5
 /** An isolate gathers presence for up to 15 s (design 4). */
@@ -93,22 +94,23 @@ export class Trial {
     return 2 * intervalMs + PRESENCE_FLUSH_MS + PRESENCE_SLACK_MS
   }
 
-  /** Waits until every member has a key and nothing has failed for a while; gives how many have none by then. */
+  /**
+   * Waits until every member has a key and hardly anything fails any more; gives how many have no key by then, or one
+   * for all where too much still fails.
+   */
   async untilWhole(withinMs: number): Promise<Evidence['whole']> {
     const { members, statistics } = this.fleet
     const startMs = Date.now()
-    let [failures, quietSinceMs] = [statistics.failures, startMs]
     for (;;) {
-      if (statistics.failures !== failures) {
-        failures = statistics.failures
-        quietSinceMs = Date.now()
-      }
-      const missing = members.filter(({ hasEnrolled }) => !hasEnrolled).length
+      const before = { failures: statistics.failures, requests: statistics.requests }
+      await sleep(WINDOW_MS)
+      const requests = statistics.requests - before.requests
+      const isServed =
+        requests > 0 && statistics.failures - before.failures <= requests * LOSSES_OF_ITS_OWN_SHARE
+      const keyless = members.filter(({ hasEnrolled }) => !hasEnrolled).length
       const tookMs = Date.now() - startMs
-      const isQuiet = Date.now() - quietSinceMs >= QUIET_MS
-      if ((missing === 0 && isQuiet) || tookMs > withinMs)
-        return { members: members.length, missing: missing === 0 && !isQuiet ? 1 : missing, tookMs }
-      await sleep(POLL_MS)
+      const missing = isServed ? keyless : Math.max(1, keyless)
+      if (missing === 0 || tookMs > withinMs) return { members: members.length, missing, tookMs }
     }
   }
 

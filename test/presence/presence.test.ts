@@ -8,7 +8,7 @@ import {
   type PresenceKind,
   type Sighting,
 } from '../../src/presence/kinds.ts'
-import { lastSeenOf, newestSightingS } from '../../src/presence/read.ts'
+import { lastSeenOf, lastSignMs } from '../../src/presence/read.ts'
 import { SIGNING_KEYS, startServer, type TestServer } from '../support/harness.ts'
 import { enrollHost, makeEnvironment } from '../support/operator.ts'
 
@@ -59,7 +59,7 @@ describe('a request', () => {
     expect(reply.status).toBe(200)
     const found = await server.until(async () => {
       const last = (await lastSeenOf(server.env, environmentId, [70_001])).get(70_001)
-      return newestSightingS(last) > 0 ? last : null
+      return last !== undefined && Object.values(last.atS).some((atS) => atS > 0) ? last : null
     })
     expect({ ...found.atS, [kind]: 0 }).toEqual(NEVER)
     expect(Math.abs(found.atS[kind] - nowS())).toBeLessThan(10)
@@ -155,10 +155,19 @@ describe('the Presence object', () => {
   })
 })
 
-it('the newest sighting is that of any kind', () => {
-  expect(
-    newestSightingS({ ordinal: 1, atS: { ...NEVER, log: 5, write: 9, read: 7 }, configurationVersion: 0 }),
-  ).toBe(9)
-  expect(newestSightingS({ ordinal: 1, atS: NEVER, configurationVersion: 0 })).toBe(0)
-  expect(newestSightingS(undefined)).toBe(0)
+describe('the last sign of life', () => {
+  const seen = { ordinal: 1, atS: { ...NEVER, log: 5, write: 9, read: 7 }, configurationVersion: 0 }
+
+  it('is the newest sighting of any kind, or the enrolment', () => {
+    expect(lastSignMs(seen, 1_000, 10_000)).toBe(9_000)
+    expect(lastSignMs(seen, 9_500, 10_000)).toBe(9_500)
+    expect(lastSignMs(undefined, 1_000, 10_000)).toBe(1_000)
+  })
+
+  it('is none that is still to come: the clock that noted it was wrong', () => {
+    const hourMs = 3_600_000
+    expect(lastSignMs(seen, hourMs, 10_000)).toBe(9_000)
+    expect(lastSignMs({ ...seen, atS: { ...seen.atS, carve: 3_600 } }, 1_000, 10_000)).toBe(9_000)
+    expect(lastSignMs(undefined, hourMs, 10_000)).toBe(10_000)
+  })
 })
