@@ -5,16 +5,17 @@ import { wakeSinksNowAndThen } from './logs/deliver/wake-up.ts'
 import { scheduleCompaction } from './logs/compact/schedule.ts'
 import { alarmOldQuarantine } from './logs/quarantine-alarm.ts'
 import { sweepInbox } from './logs/sweep.ts'
+import { askLateEnrollments } from './queries/late-enrollments.ts'
 
 /** The duties of a minute. Each bears being skipped: a failure is logged and left to the next minute. */
 export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTimeMs: number): Promise<void> {
-  // What was acknowledged but never enqueued, and audit rows on their way into the archive.
   const duties = {
     'sweep-inbox': sweepInbox,
     'export-audit': exportAudit,
     'alarm-old-quarantine': alarmOldQuarantine,
     'wake-compaction': scheduleCompaction,
     'wake-sinks': wakeSinksNowAndThen,
+    'ask-late-enrollments': askLateEnrollments,
   }
   for (const [duty, run] of Object.entries(duties)) {
     try {

@@ -26,6 +26,13 @@ export interface NewQuery {
   discovery?: string | null
   /** Whether its results become log lines. */
   logResults: boolean
+  label?: string | null
+  /** Left out of lists. */
+  hidden?: boolean
+  /** What a node sends beyond this is left out and flagged; absent: all that fits. */
+  maxRowsPerNode?: number | null
+  /** Nodes above this ordinal, the environment's highest, are asked too when they enroll; absent: they are not. */
+  lateFrom?: number | null
 }
 
 /**
@@ -61,6 +68,10 @@ export function buildQueryInsert(
         expiresAtMs: query.expiresAtMs,
         logResults: query.logResults,
         discovery: query.discovery ?? null,
+        label: query.label ?? null,
+        hidden: query.hidden ?? false,
+        maxRowsPerNode: query.maxRowsPerNode ?? null,
+        lateFrom: query.lateFrom ?? null,
         createdBy: note.actor,
       })
       .returning(),
@@ -95,12 +106,13 @@ export async function findQuery(db: ControlDb, environmentId: string, id: string
   return row ?? null
 }
 
-/** Queries that operators wrote, newest first, below a number. */
+/** Queries that operators wrote, newest first, below a number; hidden ones where they are asked for. */
 export function listQueries(
   db: ControlDb,
   environmentId: string,
   belowNumber: number | null,
   limit: number,
+  withHidden: boolean,
 ): Promise<QueryRow[]> {
   return db
     .select()
@@ -110,6 +122,7 @@ export function listQueries(
         eq(queries.environmentId, environmentId),
         eq(queries.kind, 'query'),
         isNull(queries.erasedAtMs),
+        withHidden ? undefined : eq(queries.hidden, false),
         belowNumber === null ? undefined : lt(queries.number, belowNumber),
       ),
     )

@@ -90,6 +90,10 @@ export const queries = sqliteTable('queries', {
   closedAtMs: integer('closed_at'),
   erasedAtMs: integer('erased_at'),
   createdBy: text('created_by').notNull(),
+  label: text('label'),
+  hidden: integer('hidden', { mode: 'boolean' }).notNull().default(false),
+  maxRowsPerNode: integer('max_rows_per_node'),
+  lateFrom: integer('late_from'),
   discovery: text('discovery'),
   logResults: integer('log_results', { mode: 'boolean' }).notNull().default(true),
 })

@@ -25,6 +25,9 @@ export interface EnvironmentRows {
     expiresAtMs: number
     /** 0 where its results are not to become log lines. */
     logResults: number
+    maxRowsPerNode?: number | null
+    /** 1 where nodes that enroll later are asked too: it is not over when all have answered. */
+    staysOpen?: number
     discovery: string | null
     chunks: { chunk: number; bits: Bytes }[]
   }[]
@@ -68,7 +71,8 @@ const LAYER_SETS = `SELECT l.position, c.chunk, c.bits FROM configuration_layers
   JOIN node_set_chunks AS c ON c.node_set_id = s.id
   WHERE l.environment_id = ?1 AND l.version = ${LATEST}`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
-  log_results AS logResults, discovery FROM queries
+  log_results AS logResults, discovery, max_rows_per_node AS maxRowsPerNode,
+  late_from IS NOT NULL AS staysOpen FROM queries
   WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL ORDER BY number`
 const OPEN_TARGETS = `SELECT number, chunk, bits FROM query_targets WHERE environment_id = ?1 AND number IN
   (SELECT number FROM queries WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL)`

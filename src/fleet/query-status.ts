@@ -23,6 +23,8 @@ export interface QueryFacts {
   status: QueryStatus
   targeted: number
   expiresAtMs: number
+  /** A number: nodes that enroll later are asked too, so that it is never complete. */
+  lateFrom?: number | null
 }
 
 export function queryCounts(query: QueryFacts, counted: Counted, nowMs: number): QueryCounts {
@@ -39,7 +41,7 @@ export function queryStatus(query: QueryFacts, counts: { pending: number }, nowM
 
 function statusOf(query: QueryFacts, pending: number, nowMs: number): QueryStatus {
   if (query.status === 'stopped') return 'stopped'
-  if (pending === 0) return 'complete'
+  if (pending === 0 && (query.lateFrom ?? null) === null) return 'complete'
   if (query.status === 'open' && query.expiresAtMs <= nowMs) return 'expired'
   return query.status
 }

@@ -2,7 +2,7 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { insertQuery, listQueries, markQueryErased, stopQuery, type QueryRow } from '../db/queries.ts'
-import type { Targets } from '../fleet/targeting.ts'
+import { highestOrdinal } from '../db/environments.ts'
 import { sha256HexOfText, timeOrderedUuid, utf8 } from '../lib/bytes.ts'
 import { NO_ANSWERS } from '../queries/answer.ts'
 import { feedStub } from '../queries/shard-name.ts'
@@ -18,14 +18,16 @@ import {
   repliesNothing,
 } from './describe.ts'
 import { reasonOf } from './failure.ts'
+import { displayName } from './names.ts'
 import { numberKey, pageOf, pagingQuery } from './paging.ts'
+import { unprocessable } from './problem.ts'
 import { deleted, publishEnvironment } from './publish.ts'
 import { eraseAnswers, queryOfPath, querySchema, shownQueries, shownQuery } from './query-view.ts'
 import { nodesOf, targetsSchema, unresolved } from './targets.ts'
 
 /** A distributed read hands out the SQL of all open queries at once: keep each one small. */
 const MAX_SQL_BYTES = 64 * 1_024
-const SHORTEST_LIFE_S = 1
+const SHORTEST_LIFE_S = 60
 const LONGEST_LIFE_S = 30 * 86_400
 const DEFAULT_LIFE_S = 86_400
 
@@ -43,6 +45,8 @@ export const sqlText = z
   .refine((sql) => utf8(sql).length <= MAX_SQL_BYTES, `is larger than ${MAX_SQL_BYTES} bytes`)
   .refine((sql) => !sql.includes('\0'), 'has a NUL')
 
+const MAX_ROWS_PER_NODE = 1_000_000
+
 const queryBody = z.strictObject({
   sql: sqlText,
   targets: targetsSchema,
@@ -56,6 +60,35 @@ const queryBody = z.strictObject({
     .boolean()
     .default(true)
     .openapi({ description: 'Whether the results become log lines of type `query`, and go to sinks' }),
+  label: displayName.nullish(),
+  hidden: z.boolean().default(false).openapi({ description: 'Left out of the list of queries' }),
+  maxNodes: z
+    .int()
+    .min(1, 'is less than 1')
+    .nullish()
+    .openapi({ description: 'A guard: where the targets mean more nodes, nothing is opened' }),
+  maxRowsPerNode: z
+    .int()
+    .min(1, 'is less than 1')
+    .max(MAX_ROWS_PER_NODE, `is more than ${MAX_ROWS_PER_NODE}`)
+    .nullish()
+    .openapi({ description: 'Rows beyond it are left out, and the answer is flagged `truncated`' }),
+  includeLateEnrollments: z
+    .boolean()
+    .default(false)
+    .openapi({
+      description:
+        'Nodes that enroll while it is open are asked too where the targets mean them, within about a minute; it is ' +
+        'open until it expires or is stopped',
+    }),
+})
+
+const listQuery = z.object({
+  ...pagingQuery(numberKey),
+  hidden: z
+    .enum(['true', 'false'], 'is neither true nor false')
+    .optional()
+    .openapi({ description: 'true: hidden ones too' }),
 })
 
 const PATH = '/environments/{env}/queries'
@@ -74,12 +107,13 @@ export function addQueryRoutes(routes: OperatorRoutes): void {
     createRoute({
       method: 'get',
       path: PATH,
-      request: { params: inEnvironment, query: z.object(pagingQuery(numberKey)) },
+      request: { params: inEnvironment, query: listQuery },
       responses: repliesList(querySchema),
     }),
     async (c) => {
-      const { cursor, limit } = c.req.valid('query')
-      const rows = await listQueries(c.var.db, c.var.environment.id, cursor?.[0] ?? null, limit + 1)
+      const { cursor, limit, hidden } = c.req.valid('query')
+      const below = cursor?.[0] ?? null
+      const rows = await listQueries(c.var.db, c.var.environment.id, below, limit + 1, hidden === 'true')
       const page = pageOf(rows, limit, (row) => [row.number])
       return c.json({ items: await shownQueries(c, page.rows), nextCursor: page.nextCursor })
     },
@@ -127,23 +161,23 @@ function addOneQueryRoutes(routes: OperatorRoutes): void {
   )
 }
 
-async function createQuery(
-  c: OperatorContext,
-  body: {
-    sql: string
-    targets: Targets
-    expiresInSeconds: number
-    discovery?: string | null | undefined
-    logResults: boolean
-  },
-): Promise<Response> {
-  const { targets } = body
+async function createQuery(c: OperatorContext, body: z.infer<typeof queryBody>): Promise<Response> {
+  const { targets, label, hidden, maxNodes, maxRowsPerNode } = body
+  // Read first: who enrolls in between is late, and asked then.
+  const lateFrom = body.includeLateEnrollments ? await highestOrdinal(c.var.db, c.var.environment.id) : null
   const nodes = await nodesOf(c, targets)
   if (!nodes.ok) return unresolved(nodes.reason)
+  const targeted = nodes.value.size
+  if (maxNodes !== undefined && maxNodes !== null && targeted > maxNodes)
+    return unprocessable({
+      pointer: '/targets',
+      detail: `mean ${targeted} nodes, more than maxNodes (${maxNodes})`,
+    })
   const id = timeOrderedUuid(c.var.nowMs)
   const note = environmentChangeNote(c, 'query.create', id, {
     targets,
-    targeted: nodes.value.size,
+    targeted,
+    ...(label ? { label } : {}),
     sqlSha256: await sha256HexOfText(body.sql),
   })
   const { row, revision } = await insertQuery(c.var.db, note, c.var.environment, {
@@ -155,6 +189,10 @@ async function createQuery(
     expiresAtMs: c.var.nowMs + body.expiresInSeconds * 1_000,
     logResults: body.logResults,
     discovery: body.discovery ?? null,
+    label: label ?? null,
+    hidden,
+    maxRowsPerNode: maxRowsPerNode ?? null,
+    lateFrom,
   })
   const live = await publishEnvironment(c.env, row.environmentId, revision)
   return c.json({ ...(await shownQuery(c, row, NO_ANSWERS)), revision, live }, 201)

@@ -135,6 +135,9 @@ async function rerun(
     expiresAtMs: c.var.nowMs + body.expiresInSeconds * 1_000,
     logResults: row.logResults,
     discovery: row.discovery,
+    label: row.label,
+    hidden: row.hidden,
+    maxRowsPerNode: row.maxRowsPerNode,
   })
   const live = await publishEnvironment(c.env, row.environmentId, inserted.revision)
   return c.json(

@@ -101,6 +101,6 @@ async function connect(
 }
 
 function watchedQuery(row: QueryRow): WatchedQuery {
-  const { environmentId, id: queryId, number, shards, targeted, status, expiresAtMs } = row
-  return { format: 1, environmentId, queryId, number, shards, targeted, status, expiresAtMs }
+  const { environmentId, id: queryId, number, shards, targeted, status, expiresAtMs, lateFrom } = row
+  return { format: 1, environmentId, queryId, number, shards, targeted, status, expiresAtMs, lateFrom }
 }

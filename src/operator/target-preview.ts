@@ -5,8 +5,8 @@ import { countByPlatform } from '../db/targets.ts'
 import type { Targets } from '../fleet/targeting.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, replies } from './describe.ts'
-import { TargetResolver } from './target-resolver.ts'
-import { targetsSchema, unresolved } from './targets.ts'
+import { TargetResolver } from '../queries/target-resolver.ts'
+import { targetPlace, targetsSchema, unresolved } from './targets.ts'
 
 const previewSchema = z
   .object({ nodes: z.int(), online: z.int(), platforms: z.record(z.string(), z.int()) })
@@ -26,7 +26,7 @@ export function addTargetPreviewRoutes(routes: OperatorRoutes): void {
 
 /** No node is an answer here, not a fault. */
 async function preview(c: OperatorContext, targets: Targets): Promise<Response> {
-  const resolver = new TargetResolver(c)
+  const resolver = new TargetResolver(targetPlace(c))
   const meant = await resolver.resolve(targets, '')
   if (resolver.faults.length > 0) return unresolved(resolver.faults)
   const online = await resolver.online()

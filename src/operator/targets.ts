@@ -7,7 +7,7 @@ import { stepsOf } from '../lib/json-pointer.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { OperatorContext } from './context.ts'
 import { unprocessable, type Fault } from './problem.ts'
-import { TargetResolver } from './target-resolver.ts'
+import { TargetResolver, type TargetPlace } from '../queries/target-resolver.ts'
 
 const terms = { type: 'array', minItems: 1, items: { type: 'object', description: 'Targets again' } } as const
 const texts = { type: 'array', minItems: 1, items: { type: 'string' } } as const
@@ -59,9 +59,15 @@ export async function membersOf(
   c: OperatorContext,
   targets: Targets,
 ): Promise<Result<NodeSet, TargetFault[]>> {
-  const resolver = new TargetResolver(c)
+  const resolver = new TargetResolver(targetPlace(c))
   const set = await resolver.resolve(targets, '')
   return resolver.faults.length === 0 ? ok(set) : fail(resolver.faults)
+}
+
+/** The environment of a request, now. */
+export function targetPlace(c: OperatorContext): TargetPlace {
+  const { db, environment, nowMs } = c.var
+  return { env: c.env, db, environmentId: environment.id, nowMs }
 }
 
 /** The reply to targets that do not resolve. `member` points to where the body has them. */

@@ -17,6 +17,7 @@ import { ArrivalStore, type ArrivalWithRows } from './arrival-store.ts'
 import { AnswerLog, type AnswersToLog } from './answer-log.ts'
 import { linkCarves, noteCarves } from './carve-linker.ts'
 import * as limits from './constants.ts'
+import { cutRows } from './cut-rows.ts'
 import { feedStub } from './shard-name.ts'
 import { offerTo, type OfferedQuery } from './shard-offers.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
@@ -61,10 +62,12 @@ export class AnswerShard extends DurableObject<Env> {
    */
   async write(node: { ordinal: number; nodeId: string }, answers: readonly NewAnswer[]): Promise<WriteTally> {
     await this.#learn(answers.map(({ number }) => number))
+    const cut = await Promise.all(answers.map((answer) => this.#cut(answer)))
+    // From here on nothing waits: what is found settled stays so until it is kept.
     const nowMs = Date.now()
     const tally: WriteTally = { stored: 0, duplicate: 0, unknown: 0 }
     let dueInMs = limits.REPORT_EVERY_MS
-    for (const answer of answers) {
+    for (const answer of cut) {
       const query = this.#store.query(answer.number)
       if (query === null) tally.unknown += 1
       else if (this.#isSettled(answer, node.ordinal)) tally.duplicate += 1
@@ -75,6 +78,16 @@ export class AnswerShard extends DurableObject<Env> {
     }
     if (tally.stored > 0) await this.#wakeWithin(dueInMs)
     return tally
+  }
+
+  async #cut(answer: NewAnswer): Promise<NewAnswer> {
+    const maxRows = this.#store.query(answer.number)?.maxRowsPerNode ?? null
+    return maxRows === null ? answer : cutRows(answer, maxRows)
+  }
+
+  /** Nodes of this shard that enrolled since are asked too. False where the query is not known here yet. */
+  addTargets(number: number, added: Bytes): boolean {
+    return this.#store.addTargets(number, added)
   }
 
   /** A node that once said "does not apply" may still answer; after an answer nothing counts any more. */

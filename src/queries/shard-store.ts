@@ -1,5 +1,6 @@
 /** The SQLite of one AnswerShard: named statements with typed rows, nothing else. */
 
+import { NodeSet } from '../fleet/node-set.ts'
 import { concatBytes, type Bytes } from '../lib/bytes.ts'
 import type { Offer } from '../fleet/offer.ts'
 import type { QueryDefinition } from '../snapshot/compile.ts'
@@ -82,6 +83,16 @@ export class ShardStore {
       JSON.stringify(definition),
       targets,
     )
+  }
+
+  /** False where the query is not there. */
+  addTargets(number: number, added: Bytes): boolean {
+    const query = this.query(number)
+    if (query === null) return false
+    const targets = NodeSet.fromBytes(query.targets)
+    targets.addAll(NodeSet.fromBytes(added))
+    this.#sql.exec('UPDATE queries SET targets = ? WHERE number = ?', targets.toBytes(), number)
+    return true
   }
 
   /** Numbers of the queries whose remaining set changed since it was reported. */

@@ -22,6 +22,10 @@ export interface QueryDefinition {
   logResults?: number
   /** It runs only where this gives a row; null or absent: everywhere. */
   discovery?: string | null
+  /** Rows of one answer that are kept; absent or null: all that fit. */
+  maxRowsPerNode?: number | null
+  /** 1: it is not over when all have answered, because nodes that enroll later are asked too. */
+  staysOpen?: number
   /** A NodeSet's bytes. */
   targets: Bytes
 }

@@ -1,8 +1,10 @@
 /** The SQLite of one Environment object: named statements with typed rows, nothing else. */
 
 import type { Bytes } from '../lib/bytes.ts'
+import { NodeSet } from '../fleet/node-set.ts'
 import type { QueryDefinition } from './compile.ts'
 import type { EnvironmentHead } from './head.ts'
+import { shardOf } from './remaining.ts'
 import type { SnapshotFacts } from './safety.ts'
 
 export const ENVIRONMENT_SCHEMA = [
@@ -117,6 +119,7 @@ export class EnvironmentStore {
     this.#sql.exec(`DELETE FROM queries WHERE ${gone}`, open)
     this.#sql.exec(`DELETE FROM remaining WHERE ${gone}`, open)
     for (const { targets, ...definition } of queries) {
+      this.#remainToo(definition, targets)
       this.#sql.exec(
         'INSERT OR REPLACE INTO queries (number, definition, targets) VALUES (?, ?, ?)',
         definition.number,
@@ -136,6 +139,22 @@ export class EnvironmentStore {
     this.#sql.exec('DELETE FROM carve_targets WHERE until_ms < ?', nowMs)
     const rows = this.#sql.exec<{ targets: ArrayBuffer }>('SELECT targets FROM carve_targets').toArray()
     return rows.map(({ targets }) => new Uint8Array(targets))
+  }
+
+  /** Nodes that became targets since remain: their shards' reports are older than they are. */
+  #remainToo({ number, shards }: Omit<QueryDefinition, 'targets'>, targets: Bytes): void {
+    const [row] = this.#sql
+      .exec<{ targets: ArrayBuffer }>('SELECT targets FROM queries WHERE number = ?', number)
+      .toArray()
+    if (row === undefined) return
+    const added = NodeSet.fromBytes(targets)
+    added.deleteAll(NodeSet.fromBytes(new Uint8Array(row.targets)))
+    if (added.size === 0) return
+    for (const [shard, bits] of this.remaining(number)) {
+      const remaining = NodeSet.fromBytes(bits)
+      remaining.addAll(added.filter((ordinal) => shardOf(ordinal, shards) === shard))
+      this.putRemaining(number, shard, remaining.toBytes())
+    }
   }
 
   putRemaining(number: number, shard: number, bits: Bytes): void {

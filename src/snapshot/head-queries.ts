@@ -52,7 +52,7 @@ export class HeadQueries {
       const known = this.#known.get(number)
       const nobodyRemains =
         known === undefined ? remainingOf(query, this.#store.remaining(number)).size === 0 : known === null
-      if (nobodyRemains) finished.push({ number, status: 'complete' })
+      if (nobodyRemains && query.staysOpen !== 1) finished.push({ number, status: 'complete' })
       else if (query.expiresAtMs <= nowMs) finished.push({ number, status: 'expired' })
     }
     return finished

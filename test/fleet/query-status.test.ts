@@ -18,6 +18,13 @@ describe('queryStatus', () => {
     expect(queryStatus(query, counts, nowMs)).toBe(shown)
   })
 
+  it('is never complete while nodes that enroll later are asked', () => {
+    const query = { status: 'open' as const, expiresAtMs: 2_000, targeted: 1, lateFrom: 7 }
+    const counts = queryCounts(query, { ...NO_ANSWERS, answered: 1 }, 0)
+    expect(queryStatus(query, counts, 1_000)).toBe('open')
+    expect(queryStatus(query, counts, 2_000)).toBe('expired')
+  })
+
   it('never has less than nothing pending', () => {
     const query = { status: 'open' as const, expiresAtMs: 2_000, targeted: 1 }
     const counts = queryCounts(query, { ...NO_ANSWERS, offered: 2, answered: 2, failed: 1 }, 0)

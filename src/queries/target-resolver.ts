@@ -1,5 +1,6 @@
 /** From targets to nodes: D1 knows what they are, presence who is there; the rest is set algebra. */
 
+import type { ControlDb } from '../db/control.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { highestOrdinal } from '../db/environments.ts'
 import { distributedIntervalOption } from '../db/nodes.ts'
@@ -11,27 +12,34 @@ import { listOf, type TargetFault, type Targets } from '../fleet/targeting.ts'
 import { readVersionRange } from '../fleet/version-range.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { seenSince } from '../presence/read.ts'
-import type { OperatorContext } from './context.ts'
 
 /** An object that does not say in this time is an outage. */
 const PRESENCE_WITHIN_MS = 3_000
 
+/** Where and when targets are resolved. */
+export interface TargetPlace {
+  env: Env
+  db: ControlDb
+  environmentId: string
+  nowMs: number
+}
+
 /** Resolves targets of one request. Afterwards `faults` has every value that is unknown here. */
 export class TargetResolver {
   readonly faults: TargetFault[] = []
-  readonly #c: OperatorContext
+  readonly #place: TargetPlace
   #all: NodeSet | null = null
   #online: NodeSet | null = null
 
-  constructor(c: OperatorContext) {
-    this.#c = c
+  constructor(place: TargetPlace) {
+    this.#place = place
   }
 
   /** The nodes; a set of the caller's own. Throws where D1 or presence does not answer. */
   async resolve(targets: Targets, pointer: string): Promise<NodeSet> {
     const list = listOf(targets)
     if (list !== null) {
-      const found = await nodesListed(this.#c.var.db, this.#environmentId, list)
+      const found = await nodesListed(this.#place.db, this.#environmentId, list)
       return found.ok ? found.value : this.#unknown(found.reason, pointer)
     }
     if ('anyOf' in targets) return this.#anyOf(targets.anyOf, `${pointer}/anyOf`)
@@ -46,7 +54,7 @@ export class TargetResolver {
     if ('online' in targets) return this.#isOnline(targets.online)
     if ('osqueryVersion' in targets) {
       const isMeant = readVersionRange(targets.osqueryVersion)
-      return nodesOfVersions(this.#c.var.db, this.#environmentId, (version) => isMeant?.(version) === true)
+      return nodesOfVersions(this.#place.db, this.#environmentId, (version) => isMeant?.(version) === true)
     }
     if ('nodeSet' in targets) return this.#saved(targets.nodeSet, pointer)
     return copyOf(await this.#everyone())
@@ -58,11 +66,11 @@ export class TargetResolver {
   }
 
   get #environmentId(): string {
-    return this.#c.var.environment.id
+    return this.#place.environmentId
   }
 
   async #everyone(): Promise<NodeSet> {
-    this.#all ??= await allNodes(this.#c.var.db, this.#environmentId)
+    this.#all ??= await allNodes(this.#place.db, this.#environmentId)
     return this.#all
   }
 
@@ -88,19 +96,19 @@ export class TargetResolver {
   }
 
   async #readOnline(): Promise<NodeSet> {
-    const { db, nowMs } = this.#c.var
+    const { db, env, nowMs } = this.#place
     const interval = await distributedIntervalOption(db, this.#environmentId)
     const sinceMs = nowMs - onlineForS(interval) * 1_000
     const highest = await highestOrdinal(db, this.#environmentId)
     const seen = await new Deadline(PRESENCE_WITHIN_MS).run(
-      seenSince(this.#c.env, this.#environmentId, highest, Math.ceil(sinceMs / 1_000)),
+      seenSince(env, this.#environmentId, highest, Math.ceil(sinceMs / 1_000)),
     )
     seen.addAll(await nodesEnrolledSince(db, this.#environmentId, sinceMs))
     return seen
   }
 
   async #saved(name: string, pointer: string): Promise<NodeSet> {
-    const saved = await findNodeSetByName(this.#c.var.db, this.#environmentId, name)
+    const saved = await findNodeSetByName(this.#place.db, this.#environmentId, name)
     if (saved === null)
       return this.#unknown(
         [{ pointer: '/nodeSet', detail: 'there is no such node set in this environment' }],
