@@ -5,6 +5,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { runFloor } from './floor/floor.ts'
+import { runLive } from './live/live.ts'
 import { runLogs } from './logs/logs.ts'
 import { runMeter } from './meter/meter.ts'
 import { runSlope } from './slope/slope.ts'
@@ -18,6 +19,7 @@ const RUNS: Record<BenchName, (options: BenchOptions) => Promise<BenchResult>> =
   slope: runSlope,
   storm: runStorm,
   logs: runLogs,
+  live: runLive,
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -1,0 +1,140 @@
+/**
+ * 200 queries to one node each and 50 to the whole fleet, opened in the same moment, while the nodes poll at their own
+ * interval in real time. Nobody watches: this is what the interval promises.
+ */
+
+import type { BenchServer } from '../server.ts'
+import { Fleet, pause } from './fleet.ts'
+import { rowsOfNode } from './rows.ts'
+
+const SINGLE = 200
+const FLEET_WIDE = 50
+/** Who missed a query at one poll has it at the next. */
+const INTERVALS_AT_MOST = 4
+
+export interface ConcurrentResult {
+  nodes: number
+  intervalS: number
+  single: number
+  fleetWide: number
+  /** Requests of operators and agents that failed. */
+  errors: number
+  /** From the reply to the operator to the read that was offered it; 0 where that came first. */
+  pickUpMs: { single: number[]; fleetWide: number[] }
+  /** How long operators waited for their query to be opened. */
+  openedMs: number[]
+  /** (query, node) pairs whose answer is missing or counted twice. */
+  miscounted: number
+}
+
+export async function runConcurrent(server: BenchServer, short: boolean): Promise<ConcurrentResult> {
+  const fleet = await Fleet.make(server, 'concurrent', short ? SINGLE : 1_000)
+  const intervalS = short ? 6 : 60
+  const result: ConcurrentResult = {
+    nodes: fleet.nodes.length,
+    intervalS,
+    single: SINGLE,
+    fleetWide: FLEET_WIDE,
+    errors: 0,
+    pickUpMs: { single: [], fleetWide: [] },
+    openedMs: [],
+    miscounted: 0,
+  }
+  const pickUps = new PickUps(SINGLE + FLEET_WIDE * fleet.nodes.length)
+  const polling = poll(fleet, intervalS, pickUps)
+  const ids = await open(fleet, result, pickUps)
+  await polling
+  result.pickUpMs = pickUps.tookMs()
+  result.errors += fleet.failures
+  for (const id of ids) {
+    const { counts } = await fleet.operator.query(id)
+    result.miscounted += Math.abs(counts.answered - counts.targeted)
+  }
+  return result
+}
+
+/** Opens them all at once; the ids of those that were. */
+async function open(
+  { nodes, operator }: Fleet,
+  result: ConcurrentResult,
+  pickUps: PickUps,
+): Promise<string[]> {
+  const wanted = [
+    ...nodes.slice(0, SINGLE).map(({ nodeId }, i) => ({ note: `single ${i}`, targets: { nodes: [nodeId] } })),
+    ...Array.from({ length: FLEET_WIDE }, (_, i) => ({ note: `fleet ${i}`, targets: { all: true } })),
+  ]
+  const opened = await Promise.all(
+    wanted.map(async ({ note, targets }) => {
+      const askedAtMs = performance.now()
+      try {
+        const { id } = await operator.openQuery(targets, 3_600, note)
+        pickUps.opened(note)
+        result.openedMs.push(performance.now() - askedAtMs)
+        return [id]
+      } catch (error) {
+        console.error(String(error))
+        result.errors += 1
+        return []
+      }
+    }),
+  )
+  return opened.flat()
+}
+
+/** Every node at its interval, from any point of it on, until all is picked up. */
+async function poll(fleet: Fleet, intervalS: number, pickUps: PickUps): Promise<void> {
+  const startedAtMs = performance.now()
+  const endsAtMs = startedAtMs + INTERVALS_AT_MOST * intervalS * 1_000
+  await Promise.all(
+    fleet.nodes.map(async (node) => {
+      for (
+        let atMs = startedAtMs + Math.random() * intervalS * 1_000;
+        atMs < endsAtMs;
+        atMs += intervalS * 1_000
+      ) {
+        while (performance.now() < atMs) {
+          if (pickUps.isDone) return
+          await pause(Math.max(1, Math.min(500, atMs - performance.now())))
+        }
+        const offered = await fleet.read(node)
+        pickUps.offered(Object.values(offered))
+        const ids = Object.keys(offered)
+        if (ids.length > 0) await fleet.write(node, ids, rowsOfNode(node.ordinal, 1))
+      }
+    }),
+  )
+}
+
+/** When each query was opened and when each of its nodes was offered it: queries are known by the end of their SQL. */
+class PickUps {
+  readonly #openedAtMs = new Map<string, number>()
+  readonly #offers: { note: string; atMs: number }[] = []
+  readonly #wanted: number
+
+  constructor(wanted: number) {
+    this.#wanted = wanted
+  }
+
+  /** Offers that come twice within moments would count twice: agents here ask once. */
+  get isDone(): boolean {
+    return this.#offers.length >= this.#wanted
+  }
+
+  opened(note: string): void {
+    this.#openedAtMs.set(note, performance.now())
+  }
+
+  offered(statements: readonly string[]): void {
+    const atMs = performance.now()
+    for (const sql of statements) this.#offers.push({ note: sql.split(' -- ')[1] ?? '', atMs })
+  }
+
+  tookMs(): { single: number[]; fleetWide: number[] } {
+    const took: { single: number[]; fleetWide: number[] } = { single: [], fleetWide: [] }
+    for (const { note, atMs } of this.#offers) {
+      const tookMs = Math.max(0, atMs - (this.#openedAtMs.get(note) ?? Number.NaN))
+      took[note.startsWith('single') ? 'single' : 'fleetWide'].push(tookMs)
+    }
+    return took
+  }
+}

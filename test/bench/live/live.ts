@@ -1,0 +1,36 @@
+/**
+ * Live queries of large fleets: what an answer costs, how soon nodes pick queries up, what waiting costs, how operators
+ * read very many rows, and whether everybody sees the same after a crash. Counts decide, times are told.
+ */
+
+import type { BenchOptions } from '../options.ts'
+import type { BenchResult } from '../report.ts'
+import { startBenchServer } from '../server.ts'
+import { runConcurrent } from './concurrent.ts'
+import { runCrash } from './crash.ts'
+import { runFlood } from './flood.ts'
+import { goalsOf, type LiveResult } from './goals.ts'
+import { runMillion } from './million.ts'
+import { liveTables } from './tables.ts'
+import { runWatched } from './watched.ts'
+
+export async function runLive({ short }: BenchOptions): Promise<BenchResult> {
+  const server = await startBenchServer('test/bench/live/entry.ts')
+  try {
+    const flood = await runFlood(server, short)
+    // In CI the three share the machine: only their times suffer, and those are told only.
+    const watching = runWatched(server, short)
+    if (!short) await watching
+    const concurrent = await runConcurrent(server, short)
+    // What was allocated for other things would hide what reading rows needs.
+    if (!short) await server.restart()
+    const million = await runMillion(server, short)
+    const watched = await watching
+    const crash = await runCrash(server, short)
+    const result: LiveResult = { flood, concurrent, watched, million, crash }
+    console.log(liveTables(result))
+    return { bench: 'live', goals: goalsOf(result), details: result }
+  } finally {
+    await server.close()
+  }
+}
