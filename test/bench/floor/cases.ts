@@ -39,9 +39,9 @@ export async function floorCases(
     let turn = 0
     return async () => () => made[(turn += 1) % made.length] ?? null
   }
-  const poll = (path: string): Pick<FloorCase, 'url' | 'prepare'> => {
+  const poll = (path: string, inHeader = true): Pick<FloorCase, 'url' | 'prepare'> => {
     const url = at(product, path)
-    return { url, prepare: forNodes((node) => postBytes(url, body(node), keyHeader(node))) }
+    return { url, prepare: forNodes((node) => postBytes(url, body(node), inHeader ? keyHeader(node) : {})) }
   }
   const log = async (entrypoint: string | undefined, inHeader: boolean, compressed = true) => {
     const url = at(await server.url(entrypoint), 'log')
@@ -56,6 +56,7 @@ export async function floorCases(
   const clean: FloorCase[] = [
     { name: 'idle distributed read', goal: 0.6, ...poll('distributed/read') },
     { name: 'config', goal: 0.6, ...poll('config') },
+    { name: 'read, key in body', remark: 'agents before 5.23', ...poll('distributed/read', false) },
     { name: 'log, 20 lines, queue', goal: 0.4, remark: 'Worker alone', ...(await log('aloneQueue', true)) },
     { name: 'log, 20 lines, inbox', goal: 0.4, remark: 'Worker alone', ...(await log('alone', true)) },
     {
