@@ -2,10 +2,13 @@
 
 import { gzipSync } from 'node:zlib'
 
+/** A line's number is in it: this is the `unixTime` of line 0. */
+export const FIRST_UNIX_TIME_S = 1_763_769_600
+
 /** One differential result line. Numbers vary, so that lines compress as real ones do and not to nothing. */
 export function resultLine(hostIdentifier: string, number: number): Record<string, unknown> {
   const pid = 1_000 + ((number * 7_919) % 60_000)
-  const unixTime = 1_763_769_600 + number
+  const unixTime = FIRST_UNIX_TIME_S + number
   const name = `pack/inventory/query_${number % 30}`
   return {
     name,
@@ -40,7 +43,7 @@ function statusLine(hostIdentifier: string, number: number): Record<string, unkn
   return {
     hostIdentifier,
     calendarTime: 'Sat Nov 22 00:00:00 2025 UTC',
-    unixTime: String(1_763_769_600 + number),
+    unixTime: String(FIRST_UNIX_TIME_S + number),
     severity: '0',
     filename: 'scheduler.cpp',
     line: String(100 + (number % 50)),
@@ -59,6 +62,10 @@ export interface LogBody {
 }
 
 let serial = 0
+/** The number of the last line that was made. */
+export function lastLineNumber(): number {
+  return serial
+}
 
 /** A POST of so many lines that never came before: the inbox would store an equal one only once. */
 export function logBody(

@@ -40,8 +40,8 @@ export interface BenchServer {
   readonly workerdPid: number | null
   /** The base URL of an entrypoint's own socket. */
   url(entrypoint?: string): Promise<URL>
-  /** Runs the cron trigger once. */
-  tick(): Promise<void>
+  /** Runs the cron trigger once; the Worker is told that it is `atMs`. */
+  tick(atMs?: number): Promise<void>
   /** Ends workerd by SIGKILL and starts another on the same data. `env` is of the first one: URLs are asked for anew. */
   restart(): Promise<void>
   close(): Promise<void>
@@ -63,10 +63,16 @@ interface MiniflareModule {
 const wranglerPath = createRequire(import.meta.url).resolve('wrangler')
 const { Miniflare, convertV4MiniflareOptions } = createRequire(wranglerPath)('miniflare') as MiniflareModule
 
+export interface BenchServerOptions {
+  /** How long queues wait for a full batch; as wrangler.toml says where it is not said. */
+  queueWaitS?: number
+}
+
 /** Builds and starts `entry` (from the root). Each entrypoint gets a socket; `default` always has one. */
 export async function startBenchServer(
   entry: string,
   entrypoints: readonly string[] = [],
+  { queueWaitS }: BenchServerOptions = {},
 ): Promise<BenchServer> {
   const folder = mkdtempSync(join(tmpdir(), 'osquery-edge-bench-'))
   const configPath = configWithEntry(entry)
@@ -90,6 +96,7 @@ export async function startBenchServer(
         {
           name: config.name,
           ...workerOptions,
+          queueConsumers: consumersWaiting(workerOptions.queueConsumers, queueWaitS),
           // Options that are the same as before would be no reason to start anew.
           bindings: { ...(workerOptions.bindings as object), SIGNING_KEYS, BENCH_START: start },
           modulesRoot: folder,
@@ -122,8 +129,8 @@ export async function startBenchServer(
       return workerdPid
     },
     url: (entrypoint) => runtime.unsafeGetDirectURL(config.name, entrypoint),
-    async tick() {
-      const path = `/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=${Date.now()}`
+    async tick(atMs = Date.now()) {
+      const path = `/cdn-cgi/local/scheduled?cron=*+*+*+*+*&time=${atMs}`
       await (await runtime.dispatchFetch(`http://localhost${path}`)).text()
     },
     async restart() {
@@ -139,6 +146,16 @@ export async function startBenchServer(
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function consumersWaiting(consumers: unknown, waitS: number | undefined): unknown {
+  if (waitS === undefined) return consumers
+  return Object.fromEntries(
+    Object.entries(consumers as Record<string, { maxBatchTimeout?: number }>).map(([queue, consumer]) => [
+      queue,
+      { ...consumer, maxBatchTimeout: Math.min(waitS, consumer.maxBatchTimeout ?? waitS) },
+    ]),
+  )
 }
 
 function showErrors({ level, message }: { level: string; message: string }): void {

@@ -5,22 +5,37 @@ import type { BenchOptions } from '../options.ts'
 import type { BenchResult } from '../report.ts'
 import { startBenchServer } from '../server.ts'
 import { countOperations, operationsGoals, operationsTable } from './operations.ts'
+import { faultGoals, faultTables, runFaults } from './fault-run.ts'
+import { outageGoals, outageTable, runOutage } from './outage.ts'
 import { measureThroughput, throughputGoals, throughputTable } from './throughput.ts'
 
 const NODES = 200
+const FULL_FAULTS = { lines: 1_000_000, spellMs: 5_000 }
+const FULL_OUTAGE = { wellMs: 8_000, awayMs: 60_000, linesPerSecond: 4_000 }
+const SHORT_OUTAGE = { wellMs: 1_500, awayMs: 3_000, linesPerSecond: 2_500 }
+const SHORT_FAULTS = { lines: 50_000, spellMs: 400 }
 
 export async function runLogs({ short }: BenchOptions): Promise<BenchResult> {
   const operations = await countOperations(short ? 200 : 1_000)
   console.log(`${operationsTable(operations)}\n`)
-  const server = await startBenchServer('test/bench/logs/entry.ts', ['stages'])
+  const server = await startBenchServer('test/bench/logs/entry.ts', ['stages'], { queueWaitS: 1 })
   try {
     const nodes = await makeNodes(server, NODES)
     const throughput = await measureThroughput(server, nodes, short ? 500 : 2_500, short ? 1 : 5)
     console.log(`${throughputTable(throughput)}\n`)
+    const faults = await runFaults(server, nodes, short ? SHORT_FAULTS : FULL_FAULTS)
+    console.log(`${faultTables(faults)}\n`)
+    const outage = await runOutage(server, nodes, short ? SHORT_OUTAGE : FULL_OUTAGE)
+    console.log(`${outageTable(outage)}\n`)
     return {
       bench: 'logs',
-      goals: [...operationsGoals(operations), ...throughputGoals(throughput)],
-      details: { operations, throughput },
+      goals: [
+        ...operationsGoals(operations),
+        ...throughputGoals(throughput),
+        ...faultGoals(faults),
+        ...outageGoals(outage),
+      ],
+      details: { operations, throughput, faults, outage },
     }
   } finally {
     await server.close()
