@@ -4,6 +4,8 @@
  */
 
 import type { Bytes } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
+import { encodeMessage } from '../logs/message.ts'
 import { ANSWER_MESSAGES_AT_ONCE, LOG_ANSWERS_AGAIN_AFTER_MS } from './constants.ts'
 
 /**
@@ -14,6 +16,9 @@ export const ANSWER_LOG_SCHEMA_STEP = `
   CREATE TABLE answer_log (number INTEGER PRIMARY KEY, logged INTEGER NOT NULL DEFAULT 0,
     pending INTEGER NOT NULL, sent_at_ms INTEGER NOT NULL DEFAULT 0);
   CREATE INDEX answer_log_pending ON answer_log (sent_at_ms) WHERE pending = 1;`
+
+/** How long the log queue may take. */
+const TELL_WITHIN_MS = 10_000
 
 /** An answer as it becomes lines; its rows are a gzip member of their JSON array. */
 export interface AnswerToLog {
@@ -43,12 +48,17 @@ export class AnswerLog {
 
   /** Notes that a query has answers to log. True where it had none that wait. */
   note(number: number): boolean {
-    const pending = 'SELECT 1 FROM answer_log WHERE number = ? AND pending = 1'
-    if (this.#sql.exec(pending, number).toArray().length > 0) return false
+    if (this.isPending(number)) return false
     const note =
       'INSERT INTO answer_log (number, pending) VALUES (?, 1) ON CONFLICT DO UPDATE SET pending = 1'
     this.#sql.exec(note, number)
     return true
+  }
+
+  /** Whether answers of a query wait to be logged. */
+  isPending(number: number): boolean {
+    const pending = 'SELECT 1 FROM answer_log WHERE number = ? AND pending = 1'
+    return this.#sql.exec(pending, number).toArray().length > 0
   }
 
   /** Queries of which the consumer is to be told: never, or so long ago that its message may be lost. */
@@ -66,6 +76,19 @@ export class AnswerLog {
   markSent(numbers: readonly number[], nowMs: number): void {
     const mark = 'UPDATE answer_log SET sent_at_ms = ? WHERE number IN (SELECT value FROM json_each(?))'
     this.#sql.exec(mark, nowMs, JSON.stringify(numbers))
+  }
+
+  /** Tells the log queue's consumer of answers that are not in the archive yet. Throws when the queue does not take it. */
+  async tell(queue: Queue, place: { environmentId: string; shards: number; shard: number }): Promise<void> {
+    const nowMs = Date.now()
+    const numbers = this.due(nowMs)
+    if (numbers.length === 0) return
+    const messages = numbers.map((number): MessageSendRequest => {
+      const message = { kind: 'answers', ...place, number } as const
+      return { body: encodeMessage(message), contentType: 'bytes' }
+    })
+    await new Deadline(TELL_WITHIN_MS).run(queue.sendBatch(messages))
+    this.markSent(numbers, nowMs)
   }
 
   /** When the next one is due; null: nothing waits. */

@@ -8,9 +8,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Standing } from '../fleet/straggler.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
-import { encodeMessage } from '../logs/message.ts'
 import { shardOf } from '../snapshot/remaining.ts'
 import type { AnswerCounts, AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
 import { ArrivalStore, type ArrivalWithRows } from './arrival-store.ts'
@@ -20,20 +18,26 @@ import * as limits from './constants.ts'
 import { cutRows } from './cut-rows.ts'
 import { feedStub } from './shard-name.ts'
 import { offerTo, type OfferedQuery } from './shard-offers.ts'
+import { RemainingReports } from './remaining-reports.ts'
+import { ResultMover, type ShardPlace } from './result-mover.ts'
+import { SegmentStore } from './segment-store.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
 import { settledOrdinals, standingsOf, type SettledKind } from './standing-store.ts'
 import { ShardWatches, type ShardReport } from './shard-watches.ts'
+import { StoredRows, type RecordsWithRows } from './stored-rows.ts'
 
 /** How soon what D1 or the environment did not take is tried again. */
 const TRY_AGAIN_AFTER_MS = 5_000
-/** How long the log queue may take. */
-const TELL_WITHIN_MS = 10_000
 
 export class AnswerShard extends DurableObject<Env> {
   readonly #store: ShardStore
   readonly #arrivals: ArrivalStore
   readonly #log: AnswerLog
   readonly #watches: ShardWatches
+  readonly #segments: SegmentStore
+  readonly #rows: StoredRows
+  readonly #mover: ResultMover
+  readonly #reports: RemainingReports
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -42,6 +46,18 @@ export class AnswerShard extends DurableObject<Env> {
     this.#arrivals = new ArrivalStore(ctx.storage.sql)
     this.#log = new AnswerLog(ctx.storage.sql)
     this.#watches = new ShardWatches(this.#arrivals, (number, report) => this.#tellFeed(number, report))
+    this.#segments = new SegmentStore(ctx.storage)
+    const stores = {
+      answers: this.#store,
+      arrivals: this.#arrivals,
+      log: this.#log,
+      segments: this.#segments,
+    }
+    this.#rows = new StoredRows(stores, env.ARCHIVE)
+    this.#reports = new RemainingReports(this.#store, this.#arrivals, (reports) =>
+      this.#environment().reportRemaining(this.#place.shard, reports),
+    )
+    this.#mover = new ResultMover(stores, env.ARCHIVE, () => this.#place)
   }
 
   /**
@@ -111,10 +127,11 @@ export class AnswerShard extends DurableObject<Env> {
       if (query.kind === 'carve') noteCarves(this.#store, answer, node)
     }
     this.#store.markChanged(number)
+    if (query.closed) this.#segments.moveLater(number, nowMs + limits.MOVE_LATE_AFTER_MS)
     this.#watches.changed(number)
     const logged = query.kind === 'query' && query.logResults !== 0 && answer.notApplicable !== true
     const logDueInMs = logged && this.#log.note(number) ? limits.LOG_ANSWERS_WITHIN_MS : Infinity
-    return Math.min(this.#reportDueInMs(query, nowMs), logDueInMs)
+    return Math.min(this.#reports.dueInMs(query, nowMs), logDueInMs)
   }
 
   /** For each of these queries: what became of this shard's nodes. */
@@ -129,15 +146,15 @@ export class AnswerShard extends DurableObject<Env> {
 
   /**
    * Answers with their compressed rows, newest first, from a place on, until `maxRows` rows or `maxBytes` bytes are
-   * together. `complete` says that there are no more.
+   * together. `complete` says that there are no more. Throws when they lie in R2 and it does not answer.
    */
   recordsWithRows(
     number: number,
     from: AnswerPosition | null,
     maxRows: number,
     maxBytes: number,
-  ): { records: (AnswerRecord & { rows: Bytes | null })[]; complete: boolean } {
-    return this.#store.recordsWithRows(number, from, maxRows, maxBytes)
+  ): Promise<RecordsWithRows> {
+    return this.#rows.records(number, from, maxRows, maxBytes)
   }
 
   /** Reports to the query's Feed whatever changes until then; returns what there is now. */
@@ -146,23 +163,16 @@ export class AnswerShard extends DurableObject<Env> {
   }
 
   /** Answers with their rows in the order of their arrival, after a place in it, until `maxBytes` are together. */
-  arrivals(number: number, after: number, limit: number, maxBytes: number): ArrivalWithRows[] {
-    const arrivals: ArrivalWithRows[] = []
-    let bytes = 0
-    for (const arrival of this.#arrivals.after(number, after, limit)) {
-      const rows = this.#store.rows(number, arrival.ordinal)
-      bytes += rows?.length ?? 0
-      arrivals.push({ ...arrival, rows })
-      if (bytes >= maxBytes) break
-    }
-    return arrivals
+  arrivals(number: number, after: number, limit: number, maxBytes: number): Promise<ArrivalWithRows[]> {
+    return this.#rows.arrivals(number, after, limit, maxBytes)
   }
 
   /** The next answers of a query that are to become log lines, with their rows; null: there are none. */
-  answersToLog(number: number): AnswersToLog | null {
+  async answersToLog(number: number): Promise<AnswersToLog | null> {
     const query = this.#store.query(number)
     const after = this.#log.loggedUpTo(number)
-    const answers = this.arrivals(number, after, limits.MAX_ANSWERS_TO_LOG, limits.MAX_ANSWER_BYTES_TO_LOG)
+    const [most, mostBytes] = [limits.MAX_ANSWERS_TO_LOG, limits.MAX_ANSWER_BYTES_TO_LOG]
+    const answers = await this.arrivals(number, after, most, mostBytes)
     const last = answers.at(-1)
     if (query !== null && last !== undefined) {
       return { queryId: query.id, after, upTo: last.arrival, answers }
@@ -191,17 +201,43 @@ export class AnswerShard extends DurableObject<Env> {
     return standingsOf(this.ctx.storage.sql, number, ordinals)
   }
 
-  /** Forgets a query and its answers for good. Idempotent. */
-  erase(number: number): void {
-    this.#store.erase(number)
-    this.#arrivals.erase(number)
-    this.#log.erase(number)
+  /** These queries are closed: their rows move to R2 by and by. Idempotent. */
+  async close(numbers: readonly number[]): Promise<void> {
+    this.#segments.close(numbers, Date.now())
+    const dueMs = this.#segments.nextDueMs()
+    if (dueMs !== null) await this.#wakeWithin(Math.max(dueMs - Date.now(), limits.REPORT_LAST_AFTER_MS))
+  }
+
+  /** Whether answers of a query wait to become log lines: their rows must stay until then. */
+  isLogging(number: number): boolean {
+    return this.#log.isPending(number)
+  }
+
+  /** Forgets a query and its answers for good; what of it lies in R2 goes now, or by the alarm. Idempotent. */
+  async erase(number: number): Promise<void> {
+    const nowMs = Date.now()
+    this.ctx.storage.transactionSync(() => {
+      this.#segments.doom(number, nowMs, nowMs + limits.PUTS_END_WITHIN_MS)
+      this.#store.erase(number)
+      this.#log.erase(number)
+    })
     this.#watches.drop(number)
+    await this.#wakeWithin(limits.REPORT_LAST_AFTER_MS)
+    await this.#mover.finishErasing()
+    await this.#mover.deleteDoomed(nowMs).catch((error: unknown) => {
+      console.warn(JSON.stringify({ event: 'segments-deleted-later', error: String(error) }))
+    })
   }
 
   override async alarm(): Promise<void> {
     let failed = false
-    for (const duty of [() => this.#linkCarves(), () => this.#report(), () => this.#tellOfAnswers()]) {
+    const duties = [
+      () => this.#linkCarves(),
+      () => this.#reports.report(),
+      () => this.#log.tell(this.env.LOGS, this.#place),
+      () => this.#mover.run(),
+    ]
+    for (const duty of duties) {
       try {
         await duty()
       } catch (error) {
@@ -213,11 +249,11 @@ export class AnswerShard extends DurableObject<Env> {
     if (failed) return this.ctx.storage.setAlarm(nowMs + TRY_AGAIN_AFTER_MS)
     if (this.#store.changedNumbers().length > 0)
       await this.ctx.storage.setAlarm(nowMs + limits.REPORT_EVERY_MS)
-    const dueMs = this.#log.nextDueMs()
-    if (dueMs !== null) await this.#wakeWithin(Math.max(dueMs - nowMs, limits.REPORT_LAST_AFTER_MS))
+    for (const dueMs of [this.#log.nextDueMs(), this.#segments.nextDueMs()])
+      if (dueMs !== null) await this.#wakeWithin(Math.max(dueMs - nowMs, limits.REPORT_LAST_AFTER_MS))
   }
 
-  get #place(): { environmentId: string; shards: number; shard: number } {
+  get #place(): ShardPlace {
     const [environmentId, shards, shard] = (this.ctx.id.name ?? '').split('/')
     if (environmentId === undefined || shard === undefined) throw new Error('the object is addressed by name')
     return { environmentId, shards: Number(shards), shard: Number(shard) }
@@ -244,51 +280,6 @@ export class AnswerShard extends DurableObject<Env> {
       const targets = NodeSet.fromBytes(query.targets).filter((ordinal) => shardOf(ordinal, shards) === shard)
       this.#store.putQuery({ ...query, targets: targets.toBytes() })
     }
-  }
-
-  #remaining(query: ShardQuery): NodeSet {
-    const remaining = NodeSet.fromBytes(query.targets)
-    for (const ordinal of this.#store.answeredOrdinals(query.number)) remaining.delete(ordinal)
-    for (const ordinal of this.#arrivals.notApplicableOrdinals(query.number)) remaining.delete(ordinal)
-    return remaining
-  }
-
-  #reportDueInMs(query: ShardQuery, nowMs: number): number {
-    const targets = NodeSet.fromBytes(query.targets).size
-    if (this.#arrivals.settledCount(query.number) >= targets) return limits.REPORT_LAST_AFTER_MS
-    if (query.kind === 'carve') return limits.REPORT_LAST_AFTER_MS
-    return Math.max(limits.REPORT_LAST_AFTER_MS, query.reportedAtMs + limits.REPORT_EVERY_MS - nowMs)
-  }
-
-  async #report(): Promise<void> {
-    const nowMs = Date.now()
-    const changed = this.#store.changedNumbers()
-    const reports = changed.flatMap((number) => {
-      const query = this.#store.query(number)
-      return query === null ? [] : [{ number, bits: this.#remaining(query).toBytes() }]
-    })
-    if (reports.length === 0) return
-    // Marked first: an answer that comes while the report is under way marks its query again.
-    for (const number of changed) this.#store.markReported(number, nowMs)
-    try {
-      await this.#environment().reportRemaining(this.#place.shard, reports)
-    } catch (error) {
-      for (const number of changed) this.#store.markChanged(number)
-      throw error
-    }
-  }
-
-  /** Tells the log queue's consumer of answers that are not in the archive yet. */
-  async #tellOfAnswers(): Promise<void> {
-    const nowMs = Date.now()
-    const numbers = this.#log.due(nowMs)
-    if (numbers.length === 0) return
-    const messages = numbers.map((number): MessageSendRequest => {
-      const message = { kind: 'answers', ...this.#place, number } as const
-      return { body: encodeMessage(message), contentType: 'bytes' }
-    })
-    await new Deadline(TELL_WITHIN_MS).run(this.env.LOGS.sendBatch(messages))
-    this.#log.markSent(numbers, nowMs)
   }
 
   async #linkCarves(): Promise<void> {

@@ -124,11 +124,6 @@ export class ArrivalStore {
       .map(({ ordinal }) => ordinal)
   }
 
-  erase(number: number): void {
-    this.#sql.exec('DELETE FROM not_applicable WHERE number = ?', number)
-    this.#sql.exec('DELETE FROM watches WHERE number = ?', number)
-  }
-
   #count(statement: string, number: number): number {
     return this.#sql.exec<{ count: number }>(statement, number).one().count
   }

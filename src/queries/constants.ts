@@ -32,3 +32,19 @@ export const ANSWER_MESSAGES_AT_ONCE = 100
  */
 export const MAX_ANSWERS_TO_LOG = 200
 export const MAX_ANSWER_BYTES_TO_LOG = 2 * 1_024 * 1_024
+/**
+ * Rows of a closed query that become one object in R2: read, hashed and let go in some 20 ms each. An answer alone may
+ * have MAX_ANSWER_BYTES.
+ */
+export const MAX_SEGMENT_BYTES = 4 * 1_024 * 1_024
+export const MAX_SEGMENT_ANSWERS = 2_000
+/** Segments that one alarm moves: carve links and reports wait for the next alarm. */
+export const SEGMENTS_PER_ALARM = 4
+/** Answers that come to a closed query wait for each other for this long. */
+export const MOVE_LATE_AFTER_MS = 10 * 60_000
+/** Where R2 is away, or answers are not log lines yet. */
+export const MOVE_AGAIN_AFTER_MS = 60_000
+/** A put that was under way when its query was erased is over by then. */
+export const PUTS_END_WITHIN_MS = 15 * 60_000
+/** Rows of each table that are deleted together. */
+export const ERASED_IN_A_SLICE = 200

@@ -4,10 +4,11 @@ import { NodeSet } from '../fleet/node-set.ts'
 import { concatBytes, type Bytes } from '../lib/bytes.ts'
 import type { Offer } from '../fleet/offer.ts'
 import type { QueryDefinition } from '../snapshot/compile.ts'
-import type { AnswerPosition, AnswerRecord, NewAnswer } from './answer.ts'
+import type { AnswerPosition, NewAnswer } from './answer.ts'
 import { ANSWER_LOG_SCHEMA_STEP } from './answer-log.ts'
-import { ARRIVAL_SCHEMA_STEP, FAILED_SCHEMA_STEP } from './arrival-store.ts'
+import { ARRIVAL_SCHEMA_STEP, FAILED_SCHEMA_STEP, type Arrival } from './arrival-store.ts'
 import { ANSWER_CHUNK_BYTES } from './constants.ts'
+import { SEGMENT_SCHEMA_STEP } from './segment-store.ts'
 
 export const SHARD_SCHEMA = [
   `CREATE TABLE queries (number INTEGER PRIMARY KEY, definition TEXT NOT NULL, targets BLOB NOT NULL,
@@ -26,12 +27,15 @@ export const SHARD_SCHEMA = [
   ARRIVAL_SCHEMA_STEP,
   ANSWER_LOG_SCHEMA_STEP,
   FAILED_SCHEMA_STEP,
+  SEGMENT_SCHEMA_STEP,
 ]
 
 /** A query as a shard knows it: the targets are those of this shard only. */
 export interface ShardQuery extends QueryDefinition {
   reportedAtMs: number
   changed: boolean
+  /** Nobody is offered it any more; late answers are still taken. */
+  closed: boolean
 }
 
 export interface CarveLink {
@@ -42,7 +46,16 @@ export interface CarveLink {
   message: string
 }
 
+interface QueryRow extends Record<string, SqlStorageValue> {
+  definition: string
+  targets: ArrayBuffer
+  reported_at_ms: number
+  changed: number
+  closed: number
+}
+
 interface RecordRow extends Record<string, SqlStorageValue> {
+  arrival: number
   ordinal: number
   nodeId: string
   receivedAtMs: number
@@ -62,8 +75,8 @@ export class ShardStore {
 
   query(number: number): ShardQuery | null {
     const [row] = this.#sql
-      .exec<{ definition: string; targets: ArrayBuffer; reported_at_ms: number; changed: number }>(
-        'SELECT definition, targets, reported_at_ms, changed FROM queries WHERE number = ?',
+      .exec<QueryRow>(
+        'SELECT definition, targets, reported_at_ms, changed, closed FROM queries WHERE number = ?',
         number,
       )
       .toArray()
@@ -73,6 +86,7 @@ export class ShardStore {
       targets: new Uint8Array(row.targets),
       reportedAtMs: row.reported_at_ms,
       changed: row.changed === 1,
+      closed: row.closed === 1,
     }
   }
 
@@ -173,11 +187,11 @@ export class ShardStore {
   }
 
   /** Records of a query, newest first, from a place in that order on (`including` it or not). */
-  records(number: number, from: AnswerPosition | null, including: boolean, limit: number): AnswerRecord[] {
+  records(number: number, from: AnswerPosition | null, including: boolean, limit: number): Arrival[] {
     const place = from ?? { receivedAtMs: Number.MAX_SAFE_INTEGER, ordinal: Number.MAX_SAFE_INTEGER }
     return this.#sql
       .exec<RecordRow>(
-        `SELECT ordinal, node_id AS nodeId, received_at_ms AS receivedAtMs, status, message, stats,
+        `SELECT arrival, ordinal, node_id AS nodeId, received_at_ms AS receivedAtMs, status, message, stats,
            row_count AS rowCount, truncated FROM answers
          WHERE number = ?1 AND (received_at_ms, ordinal) ${including ? '<=' : '<'} (?2, ?3)
          ORDER BY received_at_ms DESC, ordinal DESC LIMIT ?4`,
@@ -190,33 +204,7 @@ export class ShardStore {
       .map((row) => ({ ...row, truncated: row.truncated === 1 }))
   }
 
-  /** See AnswerShard. */
-  recordsWithRows(
-    number: number,
-    from: AnswerPosition | null,
-    maxRows: number,
-    maxBytes: number,
-  ): { records: (AnswerRecord & { rows: Bytes | null })[]; complete: boolean } {
-    const records: (AnswerRecord & { rows: Bytes | null })[] = []
-    let rowCount = 0
-    let bytes = 0
-    let place = from
-    for (;;) {
-      const page = this.records(number, place, place === from, 200)
-      for (const record of page) {
-        const rows = this.rows(number, record.ordinal)
-        records.push({ ...record, rows })
-        rowCount += record.rowCount
-        bytes += rows?.length ?? 0
-        if (rowCount >= maxRows || bytes >= maxBytes) return { records, complete: false }
-      }
-      const last = page.at(-1)
-      if (last === undefined || page.length < 200) return { records, complete: true }
-      place = { receivedAtMs: last.receivedAtMs, ordinal: last.ordinal }
-    }
-  }
-
-  /** The compressed rows of an answer; null where it has none. */
+  /** The compressed rows of an answer, as far as they did not move; null where there are none. */
   rows(number: number, ordinal: number): Bytes | null {
     const [first] = this.#sql
       .exec<{ data: ArrayBuffer | null }>(
@@ -265,11 +253,23 @@ export class ShardStore {
     return this.#sql.exec('SELECT 1 FROM erased WHERE number = ?', number).toArray().length > 0
   }
 
+  /** Forgets a query for good. What nodes said of it is deleted by `eraseSlice`. */
   erase(number: number): void {
-    for (const table of ['queries', 'offers', 'answers', 'answer_chunks', 'carve_links']) {
-      this.#sql.exec(`DELETE FROM ${table} WHERE number = ?`, number)
-    }
+    this.#sql.exec('DELETE FROM queries WHERE number = ?', number)
     this.#sql.exec('INSERT OR IGNORE INTO erased (number) VALUES (?)', number)
+    this.#sql.exec('INSERT OR IGNORE INTO erasing (number) VALUES (?)', number)
+  }
+
+  /** Deletes at most so many rows of each table of an erased query. False: there are none left. */
+  eraseSlice(number: number, maxRows: number): boolean {
+    let deleted = 0
+    for (const table of ['offers', 'answers', 'answer_chunks', 'carve_links', 'not_applicable']) {
+      const some = `ordinal IN (SELECT ordinal FROM ${table} WHERE number = ?1 LIMIT ?2)`
+      const statement = `DELETE FROM ${table} WHERE number = ?1 AND ${some}`
+      deleted += this.#sql.exec(statement, number, maxRows).rowsWritten
+    }
+    if (deleted === 0) this.#sql.exec('DELETE FROM erasing WHERE number = ?', number)
+    return deleted > 0
   }
 }
 
