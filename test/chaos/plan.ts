@@ -58,6 +58,8 @@ const PLATFORM: readonly Pick<Fault, 'target' | 'mode'>[] = [
   { target: 'consumer', mode: 'lost' },
 ]
 const SHARES = [0.3, 0.7, 1]
+/** What is called many times a second. All else is called so seldom that a fault must meet every call. */
+const BUSY = new Set(['d1', 'r2', 'queue', 'object:Environment', 'object:AnswerShard'])
 /**
  * A fault in a shorter slot may meet nobody (the consumer's batches are 5 s apart, presence is flushed every 15 s), one in a
  * longer slot teaches nothing new.
@@ -126,7 +128,7 @@ type MakeSpell = (dice: Dice) => Omit<Spell, 'atMs' | 'lastsMs'>
 
 function faultSpell(what: Pick<Fault, 'target' | 'mode'>): MakeSpell {
   return (dice) => {
-    const share = pick(dice, SHARES)
+    const share = BUSY.has(what.target) ? pick(dice, SHARES) : 1
     return { name: `${faultName(what)}, ${share * 100} %`, fault: { ...what, share } }
   }
 }
