@@ -7,12 +7,15 @@ import { startBenchServer } from '../server.ts'
 import { countOperations, operationsGoals, operationsTable } from './operations.ts'
 import { faultGoals, faultTables, runFaults } from './fault-run.ts'
 import { outageGoals, outageTable, runOutage } from './outage.ts'
+import { searchDay, searchGoals, searchTable } from './search.ts'
 import { measureThroughput, throughputGoals, throughputTable } from './throughput.ts'
 
 const NODES = 200
 const FULL_FAULTS = { lines: 1_000_000, spellMs: 5_000 }
 const FULL_OUTAGE = { wellMs: 8_000, awayMs: 60_000, linesPerSecond: 4_000 }
 const SHORT_OUTAGE = { wellMs: 1_500, awayMs: 3_000, linesPerSecond: 2_500 }
+const FULL_DAY = { nodes: 10_000, linesAnHour: 20 }
+const SHORT_DAY = { nodes: 500, linesAnHour: 4 }
 const SHORT_FAULTS = { lines: 50_000, spellMs: 400 }
 
 export async function runLogs({ short }: BenchOptions): Promise<BenchResult> {
@@ -27,6 +30,8 @@ export async function runLogs({ short }: BenchOptions): Promise<BenchResult> {
     console.log(`${faultTables(faults)}\n`)
     const outage = await runOutage(server, nodes, short ? SHORT_OUTAGE : FULL_OUTAGE)
     console.log(`${outageTable(outage)}\n`)
+    const searched = await searchDay(server, short ? SHORT_DAY : FULL_DAY, short ? 2 : 7)
+    console.log(`${searchTable(searched)}\n`)
     return {
       bench: 'logs',
       goals: [
@@ -34,8 +39,9 @@ export async function runLogs({ short }: BenchOptions): Promise<BenchResult> {
         ...throughputGoals(throughput),
         ...faultGoals(faults),
         ...outageGoals(outage),
+        ...searchGoals(searched),
       ],
-      details: { operations, throughput, faults, outage },
+      details: { operations, throughput, faults, outage, searched },
     }
   } finally {
     await server.close()
