@@ -152,7 +152,14 @@ export function searchGoals({ day, options, searches }: SearchedDay): Goal[] {
       day.objects + READ_AT_ONCE * (whole?.pages ?? 1),
       true,
     ),
-    goal('one query name, first page', of('one query name')?.objects ?? NaN, 'objects', '<=', 2, true),
+    goal(
+      'one query name, first page',
+      of('one query name')?.objects ?? NaN,
+      'objects',
+      '<=',
+      enough((options.nodes * linesOfObject) / DAY_NAMES),
+      true,
+    ),
     goal(
       'a name that was there once',
       of('a name that was there once')?.objects ?? NaN,
