@@ -116,30 +116,28 @@ export async function layerUsesNodeSet(db: ControlDb, environmentId: string, nam
   return row !== undefined
 }
 
-/** Adds a version: a base document, and layers over it. Returns its number and the environment's revision. */
+/**
+ * Adds a version: a base document, and layers over it. Returns the environment's revision. Throws where there is this
+ * version already (configurations.version): somebody else was faster.
+ */
 export async function insertConfiguration(
   db: ControlDb,
   note: ChangeNote,
-  configuration: Pick<ConfigurationRow, 'environmentId' | 'document' | 'sha256' | 'message'> & {
+  configuration: Pick<ConfigurationRow, 'environmentId' | 'version' | 'document' | 'sha256' | 'message'> & {
     layers: readonly ConfigurationLayer[]
   },
-): Promise<{ version: number; revision: number }> {
-  const { environmentId, document, sha256, message, layers } = configuration
-  const highest = sql<number>`(SELECT COALESCE(MAX(version), 0) FROM configurations
-    WHERE environment_id = ${environmentId})`
-  const { revision, results } = await commitChange(db, note, 'environment', [
-    db
-      .insert(configurations)
-      .values({
-        environmentId,
-        version: sql`${highest} + 1`,
-        document,
-        sha256,
-        createdAtMs: note.atMs,
-        createdBy: note.actor,
-        message,
-      })
-      .returning({ version: configurations.version }),
+): Promise<number> {
+  const { environmentId, version, document, sha256, message, layers } = configuration
+  const { revision } = await commitChange(db, note, 'environment', [
+    db.insert(configurations).values({
+      environmentId,
+      version,
+      document,
+      sha256,
+      createdAtMs: note.atMs,
+      createdBy: note.actor,
+      message,
+    }),
     ...layers.flatMap((layer, position) => [
       db
         .insert(configurationDocuments)
@@ -147,7 +145,7 @@ export async function insertConfiguration(
         .onConflictDoNothing(),
       db.insert(configurationLayers).values({
         environmentId,
-        version: highest,
+        version,
         position,
         name: layer.name,
         match: JSON.stringify(layer.match),
@@ -155,7 +153,5 @@ export async function insertConfiguration(
       }),
     ]),
   ])
-  const [row] = results[0] as { version: number }[]
-  if (row === undefined) throw new Error('an insert returns its row')
-  return { version: row.version, revision }
+  return revision
 }

@@ -1,6 +1,7 @@
 /** /environments/{env}/configuration/layers: what some nodes get over the base document. */
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { LAYER_NAME, LAYER_NAME_RULE, MATCH_RULE } from '../config/layer-rules.ts'
 import type { NewLayer } from '../config/version.ts'
 import { latestConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
@@ -14,19 +15,19 @@ import { notFound, problem, unprocessable } from './problem.ts'
 import { faultsOf } from './request-faults.ts'
 import { storeVersion } from './store-version.ts'
 
-const layerName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must match [a-z0-9][a-z0-9._-]{0,62}')
+export const layerName = z.string().regex(LAYER_NAME, LAYER_NAME_RULE)
 
 const family = z.custom<PlatformFamily>(
   (value) => typeof value === 'string' && isPlatformFamily(value),
   'is none of linux, darwin, windows, freebsd, unknown',
 )
-const matchSchema = z.union(
+export const matchSchema = z.union(
   [
     z.strictObject({ platform: family }),
     z.strictObject({ tag: tagName }),
     z.strictObject({ nodeSet: z.string().min(1) }),
   ],
-  'must be {"platform": …}, {"tag": …} or {"nodeSet": …}',
+  MATCH_RULE,
 )
 
 /** Position 0 is the first over the base; a later layer wins. Without one a new layer comes last, a known one stays. */

@@ -1,6 +1,7 @@
 /** /environments/{env}/configuration/versions: every change that was ever made, what it changed, and the way back. */
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { asOneValue } from '../config/content.ts'
 import { differenceOf } from '../config/difference.ts'
 import {
   findConfiguration,
@@ -21,7 +22,7 @@ import { notFound, unprocessable } from './problem.ts'
 import { storeVersion } from './store-version.ts'
 
 /** A reply stays readable; what is beyond is in the documents themselves. */
-const MAX_CHANGES = 1_000
+export const MAX_CHANGES = 1_000
 
 const versionSchema = z
   .object({
@@ -34,7 +35,7 @@ const versionSchema = z
   })
   .openapi('ConfigurationVersion')
 
-const changeSchema = z
+export const changeSchema = z
   .object({
     pointer: z.string(),
     change: z.enum(['added', 'removed', 'changed']),
@@ -159,16 +160,11 @@ async function changesOf(
   })
 }
 
-/** A version as one document, so that changes of layers have pointers too: `/layers/linux/document/schedule/…`. */
 async function comparable(c: OperatorContext, row: ConfigurationRow): Promise<unknown> {
-  const layers = await layersOfVersion(c.var.db, row.environmentId, row.version)
-  const base = JSON.parse(row.document) as Record<string, unknown>
-  if (layers.length === 0) return base
-  const byName = layers.map(({ name, match, document }, position) => [
-    name,
-    { position, match, document: JSON.parse(document) as unknown },
-  ])
-  return { ...base, layers: Object.fromEntries(byName) as unknown }
+  return asOneValue({
+    document: row.document,
+    layers: await layersOfVersion(c.var.db, row.environmentId, row.version),
+  })
 }
 
 /** The documents as they are stored, so that no number changes on its way. */

@@ -9,11 +9,13 @@ import { problem } from './problem.ts'
 const MAX_BODY_BYTES = 256 * 1_024
 /** As written, before whitespace is taken out; agents take less than 1 MiB without it (spec 3.1). */
 const MAX_CONFIGURATION_BODY_BYTES = 4 * 1_024 * 1_024
+/** A document, and a document with its layers. */
+const CONFIGURATION_PATH = /\/configuration(\/(plan|apply))?$/
 
 /** Reads the body under its limit and hands it on as JSON text. */
 export const limitBody = createMiddleware<OperatorHonoEnv>(async (c, next) => {
   if (c.req.raw.body === null) return next()
-  const maxBytes = c.req.path.endsWith('/configuration') ? MAX_CONFIGURATION_BODY_BYTES : MAX_BODY_BYTES
+  const maxBytes = CONFIGURATION_PATH.test(c.req.path) ? MAX_CONFIGURATION_BODY_BYTES : MAX_BODY_BYTES
   const parts: Uint8Array[] = []
   let total = 0
   for await (const part of c.req.raw.body) {

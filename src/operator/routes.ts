@@ -14,6 +14,7 @@ import { authenticate } from './authenticate.ts'
 import { addCarveRoutes } from './carves.ts'
 import { addConfigurationRoutes } from './configuration.ts'
 import { addConfigurationLayerRoutes } from './configuration-layers.ts'
+import { addConfigurationPlanRoutes } from './configuration-plan.ts'
 import { addConfigurationVersionRoutes } from './configuration-versions.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
 import { addEnrollSecretRoutes } from './enroll-secrets.ts'
@@ -35,8 +36,8 @@ import { addTailRoutes } from './tail.ts'
 import { addTargetPreviewRoutes } from './target-preview.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
-import { addQueryRoutes } from './queries.ts'
 import { addQueryExportRoutes } from './query-exports.ts'
+import { addQueryRoutes } from './queries.ts'
 import { addQueryStragglerRoutes } from './query-stragglers.ts'
 import { addQueryStreamRoutes } from './query-stream.ts'
 import { notFound, unprocessable } from './problem.ts'
@@ -62,6 +63,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addNodeSetRoutes,
   addConfigurationRoutes,
   addConfigurationLayerRoutes,
+  addConfigurationPlanRoutes,
   addConfigurationVersionRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,

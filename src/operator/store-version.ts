@@ -1,23 +1,42 @@
 /** The one way in which a configuration changes: a new version, checked as a whole, audited, published. */
 
-import { checkVersion, type NewLayer } from '../config/version.ts'
+import type { VersionContent } from '../config/content.ts'
+import type { Finding } from '../config/report.ts'
+import { checkVersion } from '../config/version.ts'
 import {
   insertConfiguration,
   latestConfiguration,
   layersOfVersion,
   type ConfigurationLayer,
+  type ConfigurationRow,
 } from '../db/configurations.ts'
+import { isUniqueViolation } from '../db/control.ts'
 import { sha256HexOfText } from '../lib/bytes.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext } from './context.ts'
-import { problem, unprocessable } from './problem.ts'
+import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 
-/** What a version is made of. */
-export interface VersionContent {
-  document: string
-  layers: readonly NewLayer[]
+/** Somebody else's version came between reading and writing: with the third one, the caller hears of it. */
+const MAX_ATTEMPTS = 3
+
+/** A version that could be stored, beside the present one. */
+export interface PreparedVersion {
+  present: ConfigurationRow & VersionContent
+  wanted: { document: string; layers: ConfigurationLayer[] }
+  sha256: string
+  bytes: number
+  warnings: Finding[]
 }
+
+export interface StoredVersion extends PreparedVersion {
+  version: number
+  revision: number
+  live: boolean
+}
+
+export type ChangeOfVersion = (present: VersionContent) => VersionContent
 
 /**
  * Makes a version of what `change` makes of the present one. The same content again is the same version: nothing new to
@@ -26,33 +45,83 @@ export interface VersionContent {
 export async function storeVersion(
   c: OperatorContext,
   message: string,
-  change: (present: VersionContent) => VersionContent,
+  change: ChangeOfVersion,
 ): Promise<Response> {
+  const stored = await commitVersion(c, message, change)
+  if (!stored.ok) return stored.reason
+  const { version, revision, live, sha256, bytes, warnings } = stored.value
+  return c.json({ version, revision, live, sha256, bytes, warnings })
+}
+
+/** The same for those who make their own reply. With an expected version nothing is stored over another one: 409. */
+export async function commitVersion(
+  c: OperatorContext,
+  message: string,
+  change: ChangeOfVersion,
+  expectedVersion?: number,
+): Promise<Result<StoredVersion, Response>> {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+    const prepared = await prepareVersion(c, change, expectedVersion)
+    if (!prepared.ok) return prepared
+    const stored = await store(c, message, prepared.value)
+    if (stored === null) continue
+    const live = await publishEnvironment(c.env, c.var.environment.id, stored.revision)
+    return ok({ ...prepared.value, ...stored, live })
+  }
+  return fail(conflict('/version', 'others change this configuration at the same time'))
+}
+
+/** Checks what `change` makes of the present version; stores nothing. */
+export async function prepareVersion(
+  c: OperatorContext,
+  change: ChangeOfVersion,
+  expectedVersion?: number,
+): Promise<Result<PreparedVersion, Response>> {
   const environmentId = c.var.environment.id
-  const present = await latestConfiguration(c.var.db, environmentId)
-  const layers = await layersOfVersion(c.var.db, environmentId, present.version)
-  const wanted = change({ document: present.document, layers })
+  const row = await latestConfiguration(c.var.db, environmentId)
+  if (expectedVersion !== undefined && row.version !== expectedVersion)
+    return fail(conflict('/expectedVersion', `the newest version is ${row.version}`))
+  const present = { ...row, layers: await layersOfVersion(c.var.db, environmentId, row.version) }
+  const wanted = change({ document: present.document, layers: present.layers })
   const checked = checkVersion(wanted.document, wanted.layers)
   if (!checked.ok) {
-    return checked.reason.kind === 'not-json'
-      ? problem(400, 'The body is not JSON.')
-      : unprocessable(...checked.reason.errors)
+    return fail(
+      checked.reason.kind === 'not-json'
+        ? problem(400, 'The body is not JSON.')
+        : unprocessable(...checked.reason.errors),
+    )
   }
   const { document, bytes, warnings } = checked.value
-  const hashed = await Promise.all(
+  const layers = await Promise.all(
     checked.value.layers.map(async (layer) => ({ ...layer, sha256: await sha256HexOfText(layer.document) })),
   )
-  const sha256 = await hashOfVersion(document, hashed)
-  const stored =
-    present.sha256 === sha256
-      ? { version: present.version, revision: c.var.environment.revision }
-      : await insertConfiguration(
-          c.var.db,
-          environmentChangeNote(c, 'configuration.put', environmentId, { sha256, bytes, message }),
-          { environmentId, document, sha256, message, layers: hashed },
-        )
-  const live = await publishEnvironment(c.env, environmentId, stored.revision)
-  return c.json({ ...stored, live, sha256, bytes, warnings })
+  const sha256 = await hashOfVersion(document, layers)
+  return ok({ present, wanted: { document, layers }, sha256, bytes, warnings })
+}
+
+/** Null where another version is the newest by now. */
+async function store(
+  c: OperatorContext,
+  message: string,
+  { present, wanted, sha256, bytes }: PreparedVersion,
+): Promise<{ version: number; revision: number } | null> {
+  const environmentId = c.var.environment.id
+  if (present.sha256 === sha256) return { version: present.version, revision: c.var.environment.revision }
+  const version = present.version + 1
+  const note = environmentChangeNote(c, 'configuration.put', environmentId, { sha256, bytes, message })
+  try {
+    const revision = await insertConfiguration(c.var.db, note, {
+      environmentId,
+      version,
+      sha256,
+      message,
+      ...wanted,
+    })
+    return { version, revision }
+  } catch (error) {
+    if (isUniqueViolation(error, 'configurations.version')) return null
+    throw error
+  }
 }
 
 /** Without layers it is that of the document, as versions of before there were layers have it. */

@@ -21,7 +21,7 @@ export interface LoadedDirectory {
   layers: NewLayer[]
   warnings: Remark[]
   /** Where that stands which a pointer of `checkVersion` names. */
-  place(pointer: string): SourcePlace
+  place: (pointer: string) => SourcePlace
 }
 
 const BASE = /^config\.(ya?ml|json|conf)$/

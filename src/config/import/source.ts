@@ -21,6 +21,6 @@ export interface Remark extends SourcePlace {
 /** JSON text, numbers as they were written, that came from one or more files. */
 export interface Source {
   json: string
-  place(pointer: string): SourcePlace
+  place: (pointer: string) => SourcePlace
   warnings: readonly Remark[]
 }

@@ -1,0 +1,177 @@
+/**
+ * /environments/{env}/configuration/plan and /apply: a whole version at once, as a directory of files has it. What
+ * plan says of a content is what apply does with it.
+ */
+
+import { createRoute, z } from '@hono/zod-openapi'
+import type { VersionContent } from '../config/content.ts'
+import { compareItems, ITEM_KINDS } from '../config/items.ts'
+import type { NewLayer } from '../config/version.ts'
+import { findNodeSetByName } from '../db/node-sets.ts'
+import { itemTexts, memberTexts } from '../lib/json-members.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
+import { layerName, matchSchema } from './configuration-layers.ts'
+import { planOf, reachSchema } from './configuration-reach.ts'
+import { changeSchema } from './configuration-versions.ts'
+import { storedSchema, versionMessage } from './configuration.ts'
+import type { OperatorContext, OperatorRoutes } from './context.ts'
+import { inEnvironment, replies } from './describe.ts'
+import { problem, unprocessable, type Fault } from './problem.ts'
+import { faultsOf } from './request-faults.ts'
+import { commitVersion, prepareVersion } from './store-version.ts'
+
+const bodySchema = z.strictObject({
+  document: z.record(z.string(), z.unknown()),
+  layers: z.array(
+    z.strictObject({ name: layerName, match: matchSchema, document: z.record(z.string(), z.unknown()) }),
+  ),
+  message: versionMessage.optional(),
+  expectedVersion: z.int().min(1).optional(),
+})
+
+const tallySchema = z.object({
+  created: z.int(),
+  updated: z.int(),
+  unchanged: z.int(),
+  deleted: z.int(),
+})
+const countedSchema = {
+  result: z.enum(['created', 'unchanged']),
+  counts: z.object(Object.fromEntries(ITEM_KINDS.map((kind) => [kind, tallySchema]))),
+  items: z
+    .array(
+      z.object({
+        kind: z.enum(ITEM_KINDS),
+        pack: z.string().nullable().optional(),
+        name: z.string(),
+        change: z.enum(['created', 'updated', 'deleted']),
+      }),
+    )
+    .openapi({ description: 'What is not as it was' }),
+}
+const planSchema = z
+  .object({
+    version: z.int().openapi({ description: 'The present one' }),
+    ...countedSchema,
+    changes: z.array(changeSchema),
+    truncated: z.boolean(),
+    ...reachSchema,
+    warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })),
+  })
+  .openapi('ConfigurationPlan')
+const appliedSchema = storedSchema.extend(countedSchema).openapi('AppliedConfiguration')
+
+const PATH = '/environments/{env}/configuration'
+// Read by hand: the documents' texts are what counts.
+const request = {
+  params: inEnvironment,
+  body: {
+    required: true,
+    content: {
+      'application/json': {
+        schema: { type: 'object', description: 'document, layers, message, expectedVersion' } as const,
+      },
+    },
+  },
+}
+
+export function addConfigurationPlanRoutes(routes: OperatorRoutes): void {
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: `${PATH}/plan`,
+      request,
+      responses: replies(200, 'What apply would change; nothing is stored', planSchema),
+    }),
+    async (c) => {
+      const wanted = await wantedOf(c)
+      if (!wanted.ok) return wanted.reason
+      const { content, expectedVersion } = wanted.value
+      const prepared = await prepareVersion(c, () => content, expectedVersion)
+      return prepared.ok ? c.json(await planOf(c, prepared.value)) : prepared.reason
+    },
+  )
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: `${PATH}/apply`,
+      request,
+      responses: replies(200, 'Stored as a new version, unless the newest is the same', appliedSchema),
+    }),
+    async (c) => {
+      const wanted = await wantedOf(c)
+      if (!wanted.ok) return wanted.reason
+      const { content, message, expectedVersion } = wanted.value
+      const stored = await commitVersion(c, message, () => content, expectedVersion)
+      if (!stored.ok) return stored.reason
+      const { present, wanted: after, version, revision, live, sha256, bytes, warnings } = stored.value
+      const result = version === present.version ? 'unchanged' : 'created'
+      return c.json({
+        result,
+        version,
+        revision,
+        live,
+        sha256,
+        bytes,
+        ...compareItems(present, after),
+        warnings,
+      })
+    },
+  )
+}
+
+interface Wanted {
+  content: VersionContent
+  message: string
+  expectedVersion: number | undefined
+}
+
+async function wantedOf(c: OperatorContext): Promise<Result<Wanted, Response>> {
+  const text = await c.req.text()
+  const parsed = parsedOrNull(text)
+  if (parsed === undefined) return fail(problem(400, 'The body is not JSON.'))
+  const body = bodySchema.safeParse(parsed)
+  if (!body.success) return fail(unprocessable(...faultsOf('json', body.error)))
+  const members = memberTexts(text)
+  const texts = itemTexts(members.get('layers') ?? '[]')
+  const layers = body.data.layers.map(({ name, match }, index) => ({
+    name,
+    match,
+    document: memberTexts(texts[index] ?? '{}').get('document') ?? '{}',
+  }))
+  const faults = await layerFaults(c, layers)
+  if (faults.length > 0) return fail(unprocessable(...faults))
+  return ok({
+    content: { document: members.get('document') ?? '{}', layers },
+    message: body.data.message ?? '',
+    expectedVersion: body.data.expectedVersion,
+  })
+}
+
+async function layerFaults(c: OperatorContext, layers: readonly NewLayer[]): Promise<Fault[]> {
+  const faults: Fault[] = []
+  const names = new Set<string>()
+  for (const [index, { name, match }] of layers.entries()) {
+    if (names.has(name))
+      faults.push({ pointer: `/layers/${index}/name`, detail: 'is the name of another layer' })
+    names.add(name)
+    if (
+      'nodeSet' in match &&
+      (await findNodeSetByName(c.var.db, c.var.environment.id, match.nodeSet)) === null
+    )
+      faults.push({
+        pointer: `/layers/${index}/match/nodeSet`,
+        detail: 'there is no such node set in this environment',
+      })
+  }
+  return faults
+}
+
+function parsedOrNull(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    // JSON.parse's only failure is "not JSON"; its message quotes the body, so it is not shown.
+    return undefined
+  }
+}

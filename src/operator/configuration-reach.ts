@@ -1,0 +1,120 @@
+/** What a version would change, and for how many nodes: counted by the sets that layers go by, as they are now. */
+
+import { z } from '@hono/zod-openapi'
+import { asOneValue, type VersionContent } from '../config/content.ts'
+import { differenceOf } from '../config/difference.ts'
+import { compareItems } from '../config/items.ts'
+import { mergeLayers } from '../config/merge.ts'
+import { cellsOf, type Cell } from '../fleet/layer-cells.ts'
+import type { LayerMatch } from '../fleet/layers.ts'
+import type { NodeSet } from '../fleet/node-set.ts'
+import type { Targets } from '../fleet/targeting.ts'
+import { utf8 } from '../lib/bytes.ts'
+import { TargetResolver } from '../queries/target-resolver.ts'
+import { MAX_CHANGES } from './configuration-versions.ts'
+import type { OperatorContext } from './context.ts'
+import type { PreparedVersion } from './store-version.ts'
+import { targetPlace } from './targets.ts'
+
+/** Members of a plan. */
+export const reachSchema = {
+  nodes: z.int().openapi({ description: 'In the environment now' }),
+  nodesChanged: z.int().openapi({ description: 'Those that would get another document' }),
+  layers: z.array(z.object({ name: z.string(), nodes: z.int() })),
+  combinations: z.array(
+    z.object({ layers: z.array(z.string()), nodes: z.int(), nodesChanged: z.int(), bytes: z.int() }),
+  ),
+}
+
+/** The reply of plan. */
+export async function planOf(c: OperatorContext, prepared: PreparedVersion) {
+  const { present, wanted, sha256, warnings } = prepared
+  const changes = differenceOf(asOneValue(present), asOneValue(wanted))
+  return {
+    version: present.version,
+    result: sha256 === present.sha256 ? ('unchanged' as const) : ('created' as const),
+    ...compareItems(present, wanted),
+    changes: changes.slice(0, MAX_CHANGES),
+    truncated: changes.length > MAX_CHANGES,
+    ...(await reachOf(c, present, wanted)),
+    warnings,
+  }
+}
+
+async function reachOf(c: OperatorContext, present: VersionContent, wanted: VersionContent) {
+  const matches = distinct([...present.layers, ...wanted.layers].map(({ match }) => match))
+  const resolver = new TargetResolver(targetPlace(c))
+  const everyone = await resolver.resolve({ all: true }, '')
+  const sets: NodeSet[] = []
+  // A tag or platform that no node has yet is nobody, not a fault.
+  for (const match of matches) sets.push(await resolver.resolve(targetsOf(match), ''))
+  const cells = cellsOf(everyone, sets)
+  const before = new Documents(present, matches)
+  const after = new Documents(wanted, matches)
+  const combinations = new Map<
+    string,
+    { layers: string[]; nodes: number; nodesChanged: number; bytes: number }
+  >()
+  for (const { mask, nodes } of cells) {
+    const { names, text } = after.of(mask)
+    const isChanged = before.of(mask).text !== text
+    const key = JSON.stringify(names)
+    const known = combinations.get(key) ?? {
+      layers: names,
+      nodes: 0,
+      nodesChanged: 0,
+      bytes: utf8(text).length,
+    }
+    known.nodes += nodes
+    if (isChanged) known.nodesChanged += nodes
+    combinations.set(key, known)
+  }
+  const all = [...combinations.values()]
+  return {
+    nodes: everyone.size,
+    nodesChanged: all.reduce((sum, { nodesChanged }) => sum + nodesChanged, 0),
+    layers: wanted.layers.map(({ name, match }) => ({ name, nodes: countOf(match, matches, cells) })),
+    combinations: all.toSorted((a, b) => b.nodes - a.nodes),
+  }
+}
+
+/** The documents of a version by which matches hold, each merged once. */
+class Documents {
+  readonly #content: VersionContent
+  readonly #bits: number[]
+  readonly #known = new Map<string, { names: string[]; text: string }>()
+
+  constructor(content: VersionContent, matches: readonly LayerMatch[]) {
+    this.#content = content
+    this.#bits = content.layers.map(({ match }) => 1 << indexOf(match, matches))
+  }
+
+  of(mask: number): { names: string[]; text: string } {
+    const layers = this.#content.layers.filter((_layer, index) => (mask & (this.#bits[index] ?? 0)) !== 0)
+    const names = layers.map(({ name }) => name)
+    const key = names.join('+')
+    const known = this.#known.get(key)
+    if (known !== undefined) return known
+    const made = { names, text: mergeLayers(this.#content.document, layers).text }
+    this.#known.set(key, made)
+    return made
+  }
+}
+
+function distinct(matches: readonly LayerMatch[]): LayerMatch[] {
+  return [...new Map(matches.map((match) => [JSON.stringify(match), match])).values()]
+}
+
+function indexOf(match: LayerMatch, matches: readonly LayerMatch[]): number {
+  return matches.findIndex((other) => JSON.stringify(other) === JSON.stringify(match))
+}
+
+function countOf(match: LayerMatch, matches: readonly LayerMatch[], cells: readonly Cell[]): number {
+  const bit = 1 << indexOf(match, matches)
+  return cells.reduce((sum, { mask, nodes }) => ((mask & bit) === 0 ? sum : sum + nodes), 0)
+}
+
+function targetsOf(match: LayerMatch): Targets {
+  if ('platform' in match) return { platforms: [match.platform] }
+  return 'tag' in match ? { tags: [match.tag] } : match
+}
