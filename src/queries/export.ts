@@ -2,9 +2,10 @@
 
 import Papa from 'papaparse'
 import { utf8, type Bytes } from '../lib/bytes.ts'
+import { Pace } from '../lib/pace.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { columnsOf } from './row-filter.ts'
-import type { WalkedAnswer } from './walk.ts'
+import { ROWS_PER_TURN, type WalkedAnswer } from './walk.ts'
 
 export const EXPORT_FORMATS = ['ndjson', 'json', 'csv'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
@@ -74,12 +75,14 @@ export function streamOf(text: AsyncGenerator<string>): ReadableStream<Bytes> {
 async function* jsonLines(source: ExportSource): AsyncGenerator<string[]> {
   for await (const answers of source.walk()) {
     const hostnames = await source.hostnames(answers.map(({ nodeId }) => nodeId))
-    yield answers.flatMap(({ nodeId, receivedAtMs, rows }) => {
-      const hostname = hostnames.get(nodeId) ?? ''
-      const start = JSON.stringify({ nodeId, hostname, receivedAt: rfc3339(receivedAtMs) }).slice(0, -1)
-      // The row goes on as the agent wrote it.
-      return rows.map((row) => `${start},"columns":${row}}`)
-    })
+    for await (const turn of turnsOf(answers)) {
+      yield turn.flatMap(({ nodeId, receivedAtMs, rows }) => {
+        const hostname = hostnames.get(nodeId) ?? ''
+        const start = JSON.stringify({ nodeId, hostname, receivedAt: rfc3339(receivedAtMs) }).slice(0, -1)
+        // The row goes on as the agent wrote it.
+        return rows.map((row) => `${start},"columns":${row}}`)
+      })
+    }
   }
 }
 
@@ -90,14 +93,16 @@ async function* csvText(source: ExportSource, { escapeFormulas }: CsvOptions): A
   yield text([[...NODE_COLUMNS, ...columns]])
   for await (const answers of source.walk()) {
     const hostnames = await source.hostnames(answers.map(({ nodeId }) => nodeId))
-    const lines = answers.flatMap(({ nodeId, receivedAtMs, rows }) => {
-      const node = [nodeId, hostnames.get(nodeId) ?? '', rfc3339(receivedAtMs)]
-      return rows.map((row) => {
-        const present = columnsOf(row)
-        return [...node, ...columns.map((column) => present.get(column) ?? '')]
+    for await (const turn of turnsOf(answers)) {
+      const lines = turn.flatMap(({ nodeId, receivedAtMs, rows }) => {
+        const node = [nodeId, hostnames.get(nodeId) ?? '', rfc3339(receivedAtMs)]
+        return rows.map((row) => {
+          const present = columnsOf(row)
+          return [...node, ...columns.map((column) => present.get(column) ?? '')]
+        })
       })
-    })
-    yield text(lines)
+      yield text(lines)
+    }
   }
 }
 
@@ -105,11 +110,31 @@ async function* csvText(source: ExportSource, { escapeFormulas }: CsvOptions): A
 async function allColumns(source: ExportSource): Promise<string[]> {
   const columns = new Set<string>()
   for await (const answers of source.walk()) {
-    for (const { rows } of answers) {
-      for (const row of rows) {
+    for await (const turn of turnsOf(answers)) {
+      for (const row of turn.flatMap(({ rows }) => rows)) {
         for (const column of columnsOf(row).keys()) if (columns.size < MAX_COLUMNS) columns.add(column)
       }
     }
   }
   return [...columns]
+}
+
+/** Answers a turn's worth of rows at a time, a large one in several pieces; between two turns others have theirs. */
+async function* turnsOf(answers: readonly WalkedAnswer[]): AsyncGenerator<WalkedAnswer[]> {
+  const pace = new Pace(ROWS_PER_TURN)
+  let turn: WalkedAnswer[] = []
+  let count = 0
+  for (const answer of answers) {
+    for (let from = 0; from < answer.rows.length; from += ROWS_PER_TURN) {
+      const rows = answer.rows.slice(from, from + ROWS_PER_TURN)
+      turn.push({ ...answer, rows })
+      count += rows.length
+      if (count < ROWS_PER_TURN) continue
+      yield turn
+      await pace.after(count)
+      turn = []
+      count = 0
+    }
+  }
+  if (turn.length > 0) yield turn
 }

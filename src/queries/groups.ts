@@ -1,8 +1,9 @@
 /** Counts a query's rows over the fleet by the values of columns. */
 
+import { Pace } from '../lib/pace.ts'
 import type { QueryPlace } from './read.ts'
 import { columnsOf, type RowFilter } from './row-filter.ts'
-import { walkRows } from './walk.ts'
+import { ROWS_PER_TURN, walkRows } from './walk.ts'
 
 /** Groups that are kept apart: some 20 MB of an isolate's 128 MB. */
 const MAX_GROUPS = 50_000
@@ -36,11 +37,18 @@ export async function groupRows(
   const startedAtMs = Date.now()
   const groups = new Map<string, RowGroup>()
   const counted = { rows: 0, nodes: 0, complete: true }
+  const pace = new Pace(ROWS_PER_TURN)
   for await (const answers of walkRows(env, environmentId, query, filter)) {
     for (const { rows } of answers) {
       counted.nodes += 1
       counted.rows += rows.length
-      if (!addAnswer(groups, rows, columns)) counted.complete = false
+      // A node has one answer, so each group of an answer is one node more.
+      const seen = new Set<RowGroup>()
+      for (let from = 0; from < rows.length; from += ROWS_PER_TURN) {
+        const some = rows.slice(from, from + ROWS_PER_TURN)
+        if (!addRows(groups, seen, some, columns)) counted.complete = false
+        await pace.after(some.length)
+      }
     }
     if (Date.now() - startedAtMs > COUNT_WITHIN_MS) {
       counted.complete = false
@@ -50,13 +58,13 @@ export async function groupRows(
   return { groups: [...groups.values()].sort((a, b) => b.rows - a.rows), ...counted }
 }
 
-/** A node has one answer, so each group of an answer is one node more. False where there was no room for a group. */
-function addAnswer(
+/** Adds some rows of an answer; `seen` has the groups that it is counted in. False where there was no room for a group. */
+function addRows(
   groups: Map<string, RowGroup>,
+  seen: Set<RowGroup>,
   rows: readonly string[],
   columns: readonly string[],
 ): boolean {
-  const seen = new Set<RowGroup>()
   let hasRoom = true
   for (const row of rows) {
     const present = columnsOf(row)

@@ -11,6 +11,16 @@ export const ALL_ROWS: RowFilter = { nodeId: null, column: null }
 /** The columns of a row, as texts: agents send texts, but releases with `logger_numerics` send numbers, too. */
 export function columnsOf(row: string): Map<string, string> {
   const columns = new Map<string, string>()
+  // With a function for each value the same takes fifteen times as long, and nearly all rows have texts only.
+  for (const [name, value] of Object.entries(JSON.parse(row) as Record<string, unknown>)) {
+    if (typeof value !== 'string') return columnsWithNumbers(row)
+    columns.set(name, value)
+  }
+  return columns
+}
+
+function columnsWithNumbers(row: string): Map<string, string> {
+  const columns = new Map<string, string>()
   for (const [name, value] of Object.entries(JSON.parse(row, keepNumbers) as Record<string, unknown>))
     columns.set(name, typeof value === 'string' ? value : JSON.stringify(value))
   return columns
