@@ -6,6 +6,7 @@ import { scheduleCompaction } from './logs/compact/schedule.ts'
 import { alarmOldQuarantine } from './logs/quarantine-alarm.ts'
 import { sweepInbox } from './logs/sweep.ts'
 import { askLateEnrollments } from './queries/late-enrollments.ts'
+import { tellWebhooks } from './queries/webhooks.ts'
 
 /** The duties of a minute. Each bears being skipped: a failure is logged and left to the next minute. */
 export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTimeMs: number): Promise<void> {
@@ -16,6 +17,7 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
     'wake-compaction': scheduleCompaction,
     'wake-sinks': wakeSinksNowAndThen,
     'ask-late-enrollments': askLateEnrollments,
+    'tell-webhooks': tellWebhooks,
   }
   for (const [duty, run] of Object.entries(duties)) {
     try {

@@ -33,6 +33,16 @@ export interface NewQuery {
   maxRowsPerNode?: number | null
   /** Nodes above this ordinal, the environment's highest, are asked too when they enroll; absent: they are not. */
   lateFrom?: number | null
+  webhook?: NewWebhook | null
+}
+
+/** Whom to tell when a query is over. */
+export interface NewWebhook {
+  url: string
+  /** Sealed (logs/deliver/sealed-secrets.ts); null: it is not signed. */
+  secrets: string | null
+  /** Where the operator reached this deployment: links begin so. */
+  origin: string
 }
 
 /**
@@ -72,6 +82,10 @@ export function buildQueryInsert(
         hidden: query.hidden ?? false,
         maxRowsPerNode: query.maxRowsPerNode ?? null,
         lateFrom: query.lateFrom ?? null,
+        webhookUrl: query.webhook?.url ?? null,
+        webhookSecrets: query.webhook?.secrets ?? null,
+        webhookOrigin: query.webhook?.origin ?? null,
+        webhookDueAtMs: query.webhook ? note.atMs : null,
         createdBy: note.actor,
       })
       .returning(),

@@ -11,6 +11,7 @@ const TITLES = {
   401: 'Unauthorized',
   404: 'Not Found',
   409: 'Conflict',
+  410: 'Gone',
   413: 'Content Too Large',
   422: 'Unprocessable Content',
   500: 'Internal Server Error',
@@ -43,6 +44,11 @@ export function unprocessable(...errors: readonly Fault[]): Response {
 /** There is no such thing here; what another environment has is not here. */
 export function notFound(what: string): Response {
   return problem(404, `There is no such ${what}.`)
+}
+
+/** It was here, and was kept for as long as the environment says. */
+export function gone(what: string): Response {
+  return problem(410, `The ${what} are gone: their time is over.`)
 }
 
 export function conflict(pointer: string, detail: string): Response {

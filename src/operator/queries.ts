@@ -1,9 +1,18 @@
 /** /environments/{env}/queries: live queries. Their answers are in query-answers.ts. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { insertQuery, listQueries, markQueryErased, stopQuery, type QueryRow } from '../db/queries.ts'
+import {
+  insertQuery,
+  listQueries,
+  markQueryErased,
+  stopQuery,
+  type NewWebhook,
+  type QueryRow,
+} from '../db/queries.ts'
 import { highestOrdinal } from '../db/environments.ts'
 import { sha256HexOfText, timeOrderedUuid, utf8 } from '../lib/bytes.ts'
+import { checkTarget } from '../lib/outgoing.ts'
+import { sealSecrets } from '../logs/deliver/sealed-secrets.ts'
 import { NO_ANSWERS } from '../queries/answer.ts'
 import { feedStub } from '../queries/shard-name.ts'
 import { environmentChangeNote } from './change-note.ts'
@@ -47,6 +56,17 @@ export const sqlText = z
 
 const MAX_ROWS_PER_NODE = 1_000_000
 
+/** Told once, when the query is over: see queries/webhooks.ts. */
+const webhookSchema = z.strictObject({
+  url: z.string().max(2_048, 'is longer than 2048 characters'),
+  hmacKey: z
+    .string()
+    .min(16, 'is shorter than 16 characters')
+    .max(4_096, 'is longer than 4096 characters')
+    .nullish()
+    .openapi({ description: 'Signs it as the HTTPS sink does; never shown again' }),
+})
+
 const queryBody = z.strictObject({
   sql: sqlText,
   targets: targetsSchema,
@@ -73,6 +93,7 @@ const queryBody = z.strictObject({
     .max(MAX_ROWS_PER_NODE, `is more than ${MAX_ROWS_PER_NODE}`)
     .nullish()
     .openapi({ description: 'Rows beyond it are left out, and the answer is flagged `truncated`' }),
+  webhook: webhookSchema.nullish(),
   includeLateEnrollments: z
     .boolean()
     .default(false)
@@ -173,6 +194,9 @@ async function createQuery(c: OperatorContext, body: z.infer<typeof queryBody>):
       pointer: '/targets',
       detail: `mean ${targeted} nodes, more than maxNodes (${maxNodes})`,
     })
+  const refusal = body.webhook ? checkTarget(body.webhook.url, c.env.SINK_ALLOWED_HOSTS) : null
+  if (refusal !== null && !refusal.ok)
+    return unprocessable({ pointer: '/webhook/url', detail: refusal.reason })
   const id = timeOrderedUuid(c.var.nowMs)
   const note = environmentChangeNote(c, 'query.create', id, {
     targets,
@@ -193,9 +217,19 @@ async function createQuery(c: OperatorContext, body: z.infer<typeof queryBody>):
     hidden,
     maxRowsPerNode: maxRowsPerNode ?? null,
     lateFrom,
+    webhook: body.webhook ? await webhookOf(c, id, body.webhook) : null,
   })
   const live = await publishEnvironment(c.env, row.environmentId, revision)
   return c.json({ ...(await shownQuery(c, row, NO_ANSWERS)), revision, live }, 201)
+}
+
+async function webhookOf(
+  c: OperatorContext,
+  id: string,
+  { url, hmacKey }: z.infer<typeof webhookSchema>,
+): Promise<NewWebhook> {
+  const secrets = hmacKey ? await sealSecrets(c.env.SIGNING_KEYS, id, { hmacKey }) : null
+  return { url, secrets, origin: new URL(c.req.url).origin }
 }
 
 /** Stopping twice, or what has ended, changes nothing and says what is. */

@@ -4,14 +4,14 @@ import { z } from '@hono/zod-openapi'
 import { findQuery, type QueryRow } from '../db/queries.ts'
 import { queryCounts, queryStatus } from '../fleet/query-status.ts'
 import { Deadline } from '../lib/deadline.ts'
-import { rfc3339 } from '../lib/time.ts'
+import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
 import { NO_ANSWERS, type AnswerCounts } from '../queries/answer.ts'
 import { readCounts, readManyCounts } from '../queries/read.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import type { OperatorContext } from './context.ts'
 import { time } from './describe.ts'
 import { reasonOf } from './failure.ts'
-import { notFound } from './problem.ts'
+import { gone, notFound } from './problem.ts'
 
 /** A shard that does not count in this time is an outage. */
 const COUNTS_WITHIN_MS = 2_000
@@ -42,9 +42,18 @@ export const querySchema = z
     hidden: z.boolean(),
     maxRowsPerNode: z.int().nullable(),
     includeLateEnrollments: z.boolean(),
+    webhook: z
+      .object({
+        url: z.string(),
+        attempts: z.int(),
+        deliveredAt: time.nullable(),
+        error: z.string().nullable().openapi({ description: 'Of the last attempt' }),
+      })
+      .nullable(),
     discovery: z.string().nullable(),
     logResults: z.boolean().openapi({ description: 'Whether the results become log lines' }),
     expiresAt: time,
+    resultsErasedAt: time.nullable().openapi({ description: 'Its results were kept until then' }),
     counts: countsSchema,
   })
   .openapi('Query')
@@ -54,10 +63,18 @@ export async function queryOfPath(c: OperatorContext, id: string): Promise<Query
   return (await findQuery(c.var.db, c.var.environment.id, id)) ?? notFound('query')
 }
 
+/** The same, where its results are still kept; else the 410. */
+export async function queryWithResults(c: OperatorContext, id: string): Promise<QueryRow | Response> {
+  const row = await queryOfPath(c, id)
+  return row instanceof Response || row.resultsErasedAtMs === null ? row : gone('results of this query')
+}
+
 /** One query. Throws where its shards do not answer. */
 export async function shownQuery(c: OperatorContext, row: QueryRow, known?: AnswerCounts) {
   const answers =
-    known ?? (await new Deadline(COUNTS_WITHIN_MS).run(readCounts(c.env, row.environmentId, row)))
+    keptCounts(row) ??
+    known ??
+    (await new Deadline(COUNTS_WITHIN_MS).run(readCounts(c.env, row.environmentId, row)))
   const counts = queryCounts(row, answers, c.var.nowMs)
   return {
     id: row.id,
@@ -71,11 +88,26 @@ export async function shownQuery(c: OperatorContext, row: QueryRow, known?: Answ
     hidden: row.hidden,
     maxRowsPerNode: row.maxRowsPerNode,
     includeLateEnrollments: row.lateFrom !== null,
+    webhook:
+      row.webhookUrl === null
+        ? null
+        : {
+            url: row.webhookUrl,
+            attempts: row.webhookAttempts,
+            deliveredAt: rfc3339OrNull(row.webhookDeliveredAtMs),
+            error: row.webhookError,
+          },
     discovery: row.discovery,
     logResults: row.logResults,
     expiresAt: rfc3339(row.expiresAtMs),
+    resultsErasedAt: row.resultsErasedAtMs === null ? null : rfc3339(row.resultsErasedAtMs),
     counts,
   }
+}
+
+/** What became of its nodes, where its results are erased. */
+function keptCounts({ finalCounts }: QueryRow): AnswerCounts | null {
+  return finalCounts === null ? null : { ...NO_ANSWERS, ...(JSON.parse(finalCounts) as AnswerCounts) }
 }
 
 /** Several, with one call for each shard. */

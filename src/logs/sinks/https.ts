@@ -1,12 +1,12 @@
 /**
  * Any HTTPS endpoint that takes JSON: Panther, Sumo Logic, Cribl, Vector, Logstash, Tines. Lines go as NDJSON or as one
- * JSON array. Signed by Standard Webhooks (standardwebhooks.com: `webhook-id`, `webhook-timestamp`,
- * `webhook-signature`) and, for receivers that know only that, by `x-hub-signature-256` over the body alone.
+ * JSON array, signed where there is a key (lib/webhook-signature.ts).
  */
 
 import { z } from '@hono/zod-openapi'
-import { bytesOfBase64, concatBytes, hexOf, utf8, type Bytes } from '../../lib/bytes.ts'
+import { concatBytes, utf8, type Bytes } from '../../lib/bytes.ts'
 import { gzip } from '../../lib/compression.ts'
+import { signatureHeaders } from '../../lib/webhook-signature.ts'
 import { envelopeOfLine, type ArchivedLine } from '../line.ts'
 import { outcomeOfStatus } from './http-outcome.ts'
 import type { DeliveryOutcome, SinkBatch, SinkKind, SinkTarget } from './sink-kind.ts'
@@ -89,25 +89,9 @@ async function headersOf(
   if (isGzip) headers.set('content-encoding', 'gzip')
   if (held.bearerToken !== undefined) headers.set('authorization', `Bearer ${held.bearerToken}`)
   if (held.hmacKey === undefined) return headers
-  const timestamp = String(Math.floor(batch.nowMs / 1_000))
-  const key = await importKey(held.hmacKey)
-  const signed = await hmac(key, concatBytes([utf8(`${batch.id}.${timestamp}.`), body]))
-  headers.set('webhook-id', batch.id)
-  headers.set('webhook-timestamp', timestamp)
-  headers.set('webhook-signature', `v1,${btoa(String.fromCharCode(...signed))}`)
-  headers.set('x-hub-signature-256', `sha256=${hexOf(await hmac(key, body))}`)
+  const signature = await signatureHeaders(held.hmacKey, batch.id, batch.nowMs, body)
+  for (const [name, value] of Object.entries(signature)) headers.set(name, value)
   return headers
-}
-
-/** The bytes of `whsec_<base64>`, else the text's own. */
-async function importKey(text: string): Promise<CryptoKey> {
-  const encoded = /^whsec_(.+)$/.exec(text)?.[1]
-  const bytes = (encoded === undefined ? null : bytesOfBase64(encoded)) ?? utf8(text)
-  return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
-}
-
-async function hmac(key: CryptoKey, bytes: Bytes): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.sign('HMAC', key, bytes))
 }
 
 /** A body that is refused (400, 422) has a line in it that the destination never takes: halves will tell which. */
