@@ -1,6 +1,7 @@
 /** What `npm run config` says to people. A place is `file:line: /pointer: rule`, which editors can follow. */
 
 import type { Remark } from '../../config/import/source.ts'
+import type { Counted, Plan } from './shapes.ts'
 
 /** Terminals may obey control characters; a configuration's names come from anywhere. */
 export function plain(text: string): string {
@@ -14,3 +15,32 @@ export function remarkLine({ file, line, pointer, rule }: Remark, kind: 'error' 
   const at = line === null ? file : `${file}:${line}`
   return plain(`${at}: ${kind}: ${pointer === '' ? '' : `${pointer} `}${rule}`)
 }
+
+/** `created 2, updated 1, …` for each kind, and each thing that is not as it was. */
+export function showCounts({ counts, items }: Counted, print: (line: string) => void): void {
+  for (const { kind, pack, name, change } of items) {
+    const whole = pack === null || pack === undefined ? name : `${pack} ${name}`
+    print(plain(`${SIGNS[change]} ${kind} ${whole}`))
+  }
+  for (const [kind, tally] of Object.entries(counts)) {
+    const { created, updated, unchanged, deleted } = tally
+    if (created + updated + unchanged + deleted === 0) continue
+    print(`${kind}: ${created} created, ${updated} updated, ${unchanged} unchanged, ${deleted} deleted`)
+  }
+}
+
+/** A plan, the numbers of nodes last. */
+export function showPlan(plan: Plan, print: (line: string) => void): void {
+  showCounts(plan, print)
+  for (const { name, nodes } of plan.layers) print(`layer ${name}: ${nodes} nodes now`)
+  for (const { layers, nodes, nodesChanged, bytes } of plan.combinations) {
+    const which = layers.length === 0 ? 'the base alone' : layers.join(' + ')
+    print(`${which}: ${nodes} nodes, ${nodesChanged} get another document, of ${bytes} bytes`)
+  }
+  const isSame = plan.result === 'unchanged'
+  if (!isSame && plan.changes.length === 0)
+    print('only the order or the spelling of names and values changes')
+  print(isSame ? `unchanged: version ${plan.version} says the same` : `would follow version ${plan.version}`)
+}
+
+const SIGNS = { created: '+', updated: '~', deleted: '-' } as const
