@@ -81,11 +81,11 @@ class Found {
   readonly warnings: Remark[] = []
 
   refuse(spec: Omit<Spec, 'value'>, below: string, rule: string): void {
-    this.faults.push({ ...spec.source.place(spec.pointer + below), rule })
+    this.faults.push({ ...placeIn(spec, below), rule })
   }
 
   warn(spec: Omit<Spec, 'value'>, below: string, rule: string): void {
-    this.warnings.push({ ...spec.source.place(spec.pointer + below), rule })
+    this.warnings.push({ ...placeIn(spec, below), rule })
   }
 }
 
@@ -175,7 +175,7 @@ function restOf(
     const { interval } = spec.value
     if (!isSaid(interval) || interval === 0)
       found.warn(spec, '', 'has no interval and no pack names it: it is not scheduled')
-    else members.set(name, { spec, query: takenOf(spec.value) })
+    else members.set(name, { spec, query: takenOf({ ...spec.value, ...loggedAs(spec.value) }) })
   }
   const [first] = entries
   if (first === undefined || members.size === 0) return undefined
@@ -191,6 +191,11 @@ function takenOf(value: JsonObject): JsonObject {
   if (logging === 'snapshot') taken['snapshot'] = true
   if (logging === 'differential_ignore_removals') taken['removed'] = false
   return taken
+}
+
+/** What Fleet does with a query of its own that does not say: snapshots. */
+function loggedAs({ logging, snapshot, removed }: JsonObject): JsonObject {
+  return [logging, snapshot, removed].some(isSaid) ? {} : { snapshot: true }
 }
 
 function describedBy(reference: JsonObject, query: JsonObject): JsonObject {
@@ -216,11 +221,16 @@ function sourceOf(
       const [key, name, ...below] = stepsOf(pointer)
       const member = key === 'queries' && name !== undefined ? members.get(name) : undefined
       if (member === undefined) return spec.source.place(spec.pointer)
-      const exact = member.spec.source.place(member.spec.pointer + pointerOf(below))
-      return exact.line === null ? member.spec.source.place(member.spec.pointer) : exact
+      return placeIn(member.spec, pointerOf(below))
     },
     warnings: [],
   }
+}
+
+/** Where that is; the line of the whole where the file does not have it. */
+function placeIn({ source, pointer }: Omit<Spec, 'value'>, below: string) {
+  const exact = source.place(pointer + below)
+  return exact.line === null ? { ...exact, line: source.place(pointer).line } : exact
 }
 
 function textOf(value: unknown): string {
