@@ -61,6 +61,13 @@ describe('facts of a result entry', () => {
   ])('%s', (_shape, entry, type, name) => {
     expect(factsOfResult(utf8(entry))).toEqual({ type, name })
   })
+
+  it.each([
+    ['a result', '{"name":"n","action":"added","columns":{"x":"|"}}', 'result'],
+    ['a snapshot', '{"name":"n","snapshot":[{"x":"|"}]}', 'snapshot'],
+  ])('%s too long to be parsed whole', (_shape, entry, type) => {
+    expect(factsOfResult(utf8(entry.replace('|', 'x'.repeat(100_000))))).toEqual({ type, name: 'n' })
+  })
 })
 
 describe('envelopes', () => {

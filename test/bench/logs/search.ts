@@ -68,7 +68,7 @@ export async function searchDay(
 
 interface SearchOptions {
   what: string
-  parameters(round: number): string
+  parameters: (round: number) => string
   rounds: number
   /** To the last page. */
   isWhole: boolean
