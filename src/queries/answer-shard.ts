@@ -141,7 +141,7 @@ export class AnswerShard extends DurableObject<Env> {
 
   /** Answers without their rows, newest first, after a place in that order. */
   records(number: number, after: AnswerPosition | null, limit: number): AnswerRecord[] {
-    return this.#store.records(number, after, false, limit)
+    return this.#store.records(number, after, limit)
   }
 
   /**

@@ -186,22 +186,34 @@ export class ShardStore {
     return rows.map(({ ordinal }) => ordinal)
   }
 
-  /** Records of a query, newest first, from a place in that order on (`including` it or not). */
-  records(number: number, from: AnswerPosition | null, including: boolean, limit: number): Arrival[] {
+  /** Records of a query, newest first, after a place in that order. */
+  records(number: number, after: AnswerPosition | null, limit: number): Arrival[] {
+    return [...this.#newestFirst(number, after, '<', limit)]
+  }
+
+  /** The same from a place on, read only as far as they are taken. */
+  recordsFrom(number: number, from: AnswerPosition | null): IterableIterator<Arrival> {
+    return this.#newestFirst(number, from, '<=', Number.MAX_SAFE_INTEGER)
+  }
+
+  *#newestFirst(
+    number: number,
+    from: AnswerPosition | null,
+    relation: '<' | '<=',
+    limit: number,
+  ): Generator<Arrival, void, undefined> {
     const place = from ?? { receivedAtMs: Number.MAX_SAFE_INTEGER, ordinal: Number.MAX_SAFE_INTEGER }
-    return this.#sql
-      .exec<RecordRow>(
-        `SELECT arrival, ordinal, node_id AS nodeId, received_at_ms AS receivedAtMs, status, message, stats,
-           row_count AS rowCount, truncated FROM answers
-         WHERE number = ?1 AND (received_at_ms, ordinal) ${including ? '<=' : '<'} (?2, ?3)
-         ORDER BY received_at_ms DESC, ordinal DESC LIMIT ?4`,
-        number,
-        place.receivedAtMs,
-        place.ordinal,
-        limit,
-      )
-      .toArray()
-      .map((row) => ({ ...row, truncated: row.truncated === 1 }))
+    const rows = this.#sql.exec<RecordRow>(
+      `SELECT arrival, ordinal, node_id AS nodeId, received_at_ms AS receivedAtMs, status, message, stats,
+         row_count AS rowCount, truncated FROM answers
+       WHERE number = ?1 AND (received_at_ms, ordinal) ${relation} (?2, ?3)
+       ORDER BY received_at_ms DESC, ordinal DESC LIMIT ?4`,
+      number,
+      place.receivedAtMs,
+      place.ordinal,
+      limit,
+    )
+    for (const row of rows) yield { ...row, truncated: row.truncated === 1 }
   }
 
   /** The compressed rows of an answer, as far as they did not move; null where there are none. */

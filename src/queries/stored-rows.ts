@@ -12,8 +12,6 @@ import type { ShardStore } from './shard-store.ts'
 
 /** Readers wait 3 s (a Feed) to 10 s (an export) for a shard. */
 const SEGMENT_WITHIN_MS = 5_000
-/** Answers that are looked at together. */
-const RECORDS_AT_ONCE = 200
 
 export interface RecordsWithRows {
   records: (AnswerRecord & { rows: Bytes | null })[]
@@ -88,20 +86,14 @@ export class StoredRows {
     const placeOf = this.#placer(number)
     let rowCount = 0
     let bytes = 0
-    let next = from
-    for (;;) {
-      const page = this.#answers.records(number, next, next === from, RECORDS_AT_ONCE)
-      for (const answer of page) {
-        const place = placeOf(answer)
-        placed.push({ answer, place })
-        rowCount += answer.rowCount
-        bytes += lengthOf(place)
-        if (rowCount >= maxRows || bytes >= maxBytes) return { placed, complete: false }
-      }
-      const last = page.at(-1)
-      if (last === undefined || page.length < RECORDS_AT_ONCE) return { placed, complete: true }
-      next = { receivedAtMs: last.receivedAtMs, ordinal: last.ordinal }
+    for (const answer of this.#answers.recordsFrom(number, from)) {
+      const place = placeOf(answer)
+      placed.push({ answer, place })
+      rowCount += answer.rowCount
+      bytes += lengthOf(place)
+      if (rowCount >= maxRows || bytes >= maxBytes) return { placed, complete: false }
     }
+    return { placed, complete: true }
   }
 
   /** Says where answers' rows are. Neighbours mostly share a segment, so that the last one is remembered. */
