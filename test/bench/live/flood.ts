@@ -9,12 +9,14 @@ import type { BenchNode } from '../nodes.ts'
 import type { BenchServer } from '../server.ts'
 import { useOf } from '../workerd-process.ts'
 import { bindingCalls, takeTally } from './counts.ts'
-import { each, Fleet, ISOLATES, pause } from './fleet.ts'
+import { each, Fleet, pause } from './fleet.ts'
 import { linesOf } from './operator.ts'
 import { RowLedger, rowsOfNode, type Verdict } from './rows.ts'
 
 const ROWS = 20
 const AT_ONCE = 32
+/** The last nodes to answer are the last to be known as such: enough for all isolates and shards to be among them. */
+const PROBES = 40
 /** One of so many nodes sends its answer again, as agents do whose reply was lost. */
 const AGAIN_EVERY = 100
 /** One of so many nodes is away. */
@@ -58,8 +60,8 @@ export interface WaitingResult {
 export async function runFlood(server: BenchServer, short: boolean): Promise<FloodResult> {
   const fleet = await Fleet.make(server, 'flood', short ? 1_000 : 10_000)
   const { nodes, operator } = fleet
-  const warm = nodes.slice(0, ISOLATES)
-  for (const node of warm) await fleet.read(node)
+  // Every isolate has a head before anything happens.
+  for (const node of nodes.slice(0, PROBES)) await fleet.read(node)
   const opened = await operator.openQuery({ all: true })
   await takeTally(server)
   const memory = new Memory(server)
@@ -73,7 +75,11 @@ export async function runFlood(server: BenchServer, short: boolean): Promise<Flo
   })
   const seconds = (performance.now() - startedAtMs) / 1_000
   const tally = await takeTally(server)
-  const idle = await untilIdle(server, fleet, warm)
+  const idle = await untilIdle(
+    server,
+    fleet,
+    sent.slice(-PROBES).map(({ node }) => node),
+  )
   await pause(short ? 0 : LOGGED_AFTER_MS)
   add(tally, idle.tally)
   add(tally, await takeTally(server))
@@ -111,9 +117,13 @@ async function waitAWeek(server: BenchServer, fleet: Fleet, short: boolean): Pro
   const opened = await operator.openQuery({ all: true }, WEEK_S)
   const answer = async (node: BenchNode) =>
     fleet.write(node, Object.keys(await fleet.readWork(node)), rowsOfNode(node.ordinal, 1))
-  await each(there, AT_ONCE, answer)
+  const answered: BenchNode[] = []
+  await each(there, AT_ONCE, async (node) => {
+    await answer(node)
+    answered.push(node)
+  })
   if (short) await reportNow(server, fleet)
-  await untilIdle(server, fleet, there.slice(0, ISOLATES))
+  await untilIdle(server, fleet, answered.slice(-PROBES))
   const othersCalls = await callsOfPolls(server, fleet, there)
   await each(away, AT_ONCE, answer)
   const { counts } = await operator.query(opened.id)
