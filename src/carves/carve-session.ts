@@ -171,7 +171,7 @@ export class CarveSession extends DurableObject<Env> {
     const nowMs = Date.now()
     if (this.#store.session() === null) return
     const { dueMs, failures } = this.#store.duty(duty)
-    if (dueMs === null || dueMs > nowMs) return
+    if (dueMs === null || isToCome(dueMs, nowMs)) return
     this.#store.takeUp(duty, nowMs)
     try {
       await run()
@@ -242,16 +242,25 @@ export class CarveSession extends DurableObject<Env> {
     const session = this.#store.session()
     if (session === null) return
     const nowMs = Date.now()
-    const dues = [this.#store.duty('work').dueMs, this.#store.duty('sync').dueMs]
+    const dues = (['work', 'sync'] as const).flatMap((duty) => {
+      const { dueMs } = this.#store.duty(duty)
+      if (dueMs === null) return []
+      return [dueMs > nowMs && !isToCome(dueMs, nowMs) ? nowMs : dueMs]
+    })
     if (session.status === 'receiving' && !isAbandoned(session, nowMs))
       dues.push(session.lastBlockAtMs + limits.ABANDONED_AFTER_MS)
-    const dueMs = Math.min(...dues.filter((due) => due !== null))
+    const dueMs = Math.min(...dues)
     if (dueMs === Number.POSITIVE_INFINITY) return
     const isLost = this.#armedMs !== null && this.#armedMs < nowMs - limits.ALARM_LOST_AFTER_MS
     if (this.#armedMs !== null && this.#armedMs <= dueMs && !isLost) return
     this.#armedMs = dueMs
     await this.ctx.storage.setAlarm(dueMs)
   }
+}
+
+/** Nothing is ever put off for longer: what is due later was noted by a clock that was wrong, and is due now. */
+function isToCome(dueMs: number, nowMs: number): boolean {
+  return dueMs > nowMs && dueMs <= nowMs + limits.LAST_RETRY_AFTER_MS
 }
 
 function isClaimed({ carve }: Session, claim: CarveClaim): boolean {

@@ -185,7 +185,9 @@ export class Trial {
         const archive = await this.#options.client.bytes(`${path}/${carve.id}/archive`)
         if (archive !== undefined) archives.add(createHash('sha256').update(archive).digest('hex'))
       } else {
-        others.push(JSON.stringify(carve))
+        // Looking at one asks its object, which notices what it has missed.
+        const { status } = await this.#options.client.json<{ status: string }>('GET', `${path}/${carve.id}`)
+        others.push(`${carve.id} ${status}`)
       }
     }
     return { archives, others }
