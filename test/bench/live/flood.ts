@@ -50,11 +50,12 @@ export interface FloodResult {
 }
 
 export interface WaitingResult {
+  nodes: number
   away: number
   /** Binding calls of one poll of every node that has answered, while the query waits. */
   othersCalls: number
-  /** Those who came last answered, too. */
-  answered: number
+  /** Nodes that were away and could not answer when they came back. */
+  forgotten: number
 }
 
 export async function runFlood(server: BenchServer, short: boolean): Promise<FloodResult> {
@@ -104,13 +105,14 @@ export async function runFlood(server: BenchServer, short: boolean): Promise<Flo
     residentBytes: memory.seen,
     idleCalls,
     idleAfterS: idle.afterS,
-    waiting: await waitAWeek(server, fleet, short),
+    waiting: await waitAWeek(server, short),
     failures: fleet.failures,
   }
 }
 
 /** A query of seven days that most have answered. */
-async function waitAWeek(server: BenchServer, fleet: Fleet, short: boolean): Promise<WaitingResult> {
+async function waitAWeek(server: BenchServer, short: boolean): Promise<WaitingResult> {
+  const fleet = await Fleet.make(server, 'week', short ? 500 : 2_000)
   const { nodes, operator } = fleet
   const away = nodes.filter(({ ordinal }) => isAway(ordinal))
   const there = nodes.filter(({ ordinal }) => !isAway(ordinal))
@@ -127,7 +129,7 @@ async function waitAWeek(server: BenchServer, fleet: Fleet, short: boolean): Pro
   const othersCalls = await callsOfPolls(server, fleet, there)
   await each(away, AT_ONCE, answer)
   const { counts } = await operator.query(opened.id)
-  return { away: away.length, othersCalls, answered: counts.answered }
+  return { nodes: nodes.length, away: away.length, othersCalls, forgotten: nodes.length - counts.answered }
 }
 
 /** Scattered over shards and isolates. */

@@ -48,7 +48,7 @@ function floodGoals(flood: FloodResult): Goal[] {
     ),
     nothing('binding calls of a poll of every node after the last answer', flood.idleCalls),
     nothing('the same of the 95 % that have answered a query of 7 days', waiting.othersCalls),
-    nothing('nodes that were away and were forgotten', flood.nodes - waiting.answered),
+    nothing('nodes that were away and were forgotten', waiting.forgotten),
   ]
 }
 

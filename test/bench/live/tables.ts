@@ -15,7 +15,7 @@ export function liveTables({ flood, concurrent, watched, million, crash }: LiveR
   return [
     `${text(nodes)} nodes answer one query: ${text(verdict.rows)} rows, ${text(nodes / seconds)} answers/s, idle again ${rounded(flood.idleAfterS)} s after the last
 object calls an answer: ${calls.join(', ')}; D1 statements of everything: ${flood.d1InAll}
-resident memory after a tenth ${mib(residentBytes.early)}, at most ${mib(residentBytes.most)}; ${flood.waiting.away} nodes were away for a query of 7 days`,
+resident memory after a tenth ${mib(residentBytes.early)}, at most ${mib(residentBytes.most)}; ${flood.waiting.away} of ${text(flood.waiting.nodes)} nodes were away for a query of 7 days`,
     table(
       ['time in ms', 'median', 'p95', 'worst', 'of'],
       [
