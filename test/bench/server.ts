@@ -35,14 +35,14 @@ export const CONFIGURATION = JSON.stringify({
 
 export interface BenchServer {
   /** Bindings as the Worker has them, for preparing and looking. */
-  env: Env
+  readonly env: Env
   environmentId: string
   readonly workerdPid: number | null
   /** The base URL of an entrypoint's own socket. */
   url(entrypoint?: string): Promise<URL>
   /** Runs the cron trigger once; the Worker is told that it is `atMs`. */
   tick(atMs?: number): Promise<void>
-  /** Ends workerd by SIGKILL and starts another on the same data. `env` is of the first one: URLs are asked for anew. */
+  /** Ends workerd by SIGKILL and starts another on the same data; URLs and `env` are to be asked for anew. */
   restart(): Promise<void>
   close(): Promise<void>
 }
@@ -112,7 +112,7 @@ export async function startBenchServer(
   let starts = 1
   const runtime = new Miniflare(optionsOf(starts))
   await runtime.ready
-  const env = (await runtime.getBindings()) as Env
+  let env = (await runtime.getBindings()) as Env
   await migrate(env.DB)
   await seedFirstEnvironment(env.DB, {
     environmentName: 'default',
@@ -123,7 +123,9 @@ export async function startBenchServer(
   const row = await env.DB.prepare('SELECT id FROM environments').first<{ id: string }>()
   let workerdPid = findWorkerd()
   return {
-    env,
+    get env() {
+      return env
+    },
     environmentId: row?.id ?? '',
     get workerdPid() {
       return workerdPid
@@ -139,6 +141,7 @@ export async function startBenchServer(
       starts += 1
       await runtime.setOptions(optionsOf(starts))
       await runtime.ready
+      env = (await runtime.getBindings()) as Env
       workerdPid = findWorkerd()
     },
     async close() {
