@@ -11,7 +11,7 @@ import { inEnvironmentWithId, repliesList, time } from './describe.ts'
 import { pagingQuery, timeKey } from './paging.ts'
 import { bothOrNeither } from './log-filter.ts'
 import { unprocessable } from './problem.ts'
-import { queryOfPath } from './query-view.ts'
+import { queryWithResults } from './query-view.ts'
 import { rowFilterOf, rowFilterQuery } from './row-filter-query.ts'
 
 const resultSchema = z
@@ -91,7 +91,7 @@ async function answerPage<Item extends { nodeId: string; receivedAtMs: number }>
   read: (row: QueryRow) => Promise<Page<Item>>,
   textOf: (item: Item, start: string) => string,
 ): Promise<Response> {
-  const row = await queryOfPath(c, queryId)
+  const row = await queryWithResults(c, queryId)
   if (row instanceof Response) return row
   const page = await readPage(() => read(row))
   if (page === 'bad-cursor')

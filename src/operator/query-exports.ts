@@ -9,7 +9,7 @@ import type { RowFilter } from '../queries/row-filter.ts'
 import { walkRows } from '../queries/walk.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies } from './describe.ts'
-import { queryOfPath } from './query-view.ts'
+import { queryWithResults } from './query-view.ts'
 import { bothOrNeither } from './log-filter.ts'
 import { rowFilterOf, rowFilterQuery } from './row-filter-query.ts'
 
@@ -77,7 +77,7 @@ export function addQueryExportRoutes(routes: OperatorRoutes): void {
     }),
     async (c) => {
       const { format = 'ndjson', spreadsheet, ...filter } = c.req.valid('query')
-      const row = await queryOfPath(c, c.req.valid('param').id)
+      const row = await queryWithResults(c, c.req.valid('param').id)
       return row instanceof Response
         ? row
         : exportOf(c, row, format, spreadsheet === '1', rowFilterOf(filter))
@@ -92,7 +92,7 @@ export function addQueryExportRoutes(routes: OperatorRoutes): void {
     }),
     async (c) => {
       const { by, limit = DEFAULT_SHOWN_GROUPS, ...filter } = c.req.valid('query')
-      const row = await queryOfPath(c, c.req.valid('param').id)
+      const row = await queryWithResults(c, c.req.valid('param').id)
       if (row instanceof Response) return row
       const { groups, ...counted } = await groupRows(c.env, row.environmentId, row, by, rowFilterOf(filter))
       const items = groups.slice(0, limit).map(({ values, rows, nodes }) => ({

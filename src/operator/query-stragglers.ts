@@ -16,7 +16,7 @@ import { cursorOf, numberKey, pagingQuery } from './paging.ts'
 import { conflict } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 import { expiresInSeconds } from './queries.ts'
-import { queryOfPath, querySchema, shownQuery } from './query-view.ts'
+import { queryWithResults, querySchema, shownQuery } from './query-view.ts'
 
 const PATH = '/environments/{env}/queries/{id}'
 
@@ -59,7 +59,7 @@ export function addQueryStragglerRoutes(routes: OperatorRoutes): void {
       responses: repliesList(stragglerSchema),
     }),
     async (c) => {
-      const row = await queryOfPath(c, c.req.valid('param').id)
+      const row = await queryWithResults(c, c.req.valid('param').id)
       if (row instanceof Response) return row
       const { cursor, limit, reason } = c.req.valid('query')
       return c.json(await stragglerPage(c, row, cursor?.[0] ?? -1, limit, reason ?? null))
@@ -73,7 +73,7 @@ export function addQueryStragglerRoutes(routes: OperatorRoutes): void {
       responses: replies(201, 'A new query for those nodes', querySchema.extend(published)),
     }),
     async (c) => {
-      const row = await queryOfPath(c, c.req.valid('param').id)
+      const row = await queryWithResults(c, c.req.valid('param').id)
       return row instanceof Response ? row : rerun(c, row, c.req.valid('json'))
     },
   )

@@ -12,7 +12,7 @@ import { bearerToken, SUBPROTOCOL } from './authenticate.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies, time } from './describe.ts'
 import { unprocessable } from './problem.ts'
-import { queryOfPath } from './query-view.ts'
+import { queryOfPath, queryWithResults } from './query-view.ts'
 
 const PATH = '/environments/{env}/queries/{id}'
 /** Rows that a WebSocket viewer takes before it has said anything. */
@@ -55,7 +55,7 @@ export function addQueryStreamRoutes(routes: OperatorRoutes): void {
       ),
     }),
     async (c) => {
-      const row = await queryOfPath(c, c.req.valid('param').id)
+      const row = await queryWithResults(c, c.req.valid('param').id)
       if (row instanceof Response) return row
       const { cursor, credits } = c.req.valid('query')
       if (cursor !== undefined && readPlace(cursor, row.shards) === null)

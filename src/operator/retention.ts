@@ -1,4 +1,4 @@
-/** /environments/{env}/retention: for how many days log lines are kept, by type. */
+/** /environments/{env}/retention: for how many days log lines are kept, by type, and results of live queries. */
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { updateRetention } from '../db/retention.ts'
@@ -10,15 +10,28 @@ import { inEnvironment, jsonBody, published, replies } from './describe.ts'
 import { publishEnvironment } from './publish.ts'
 
 const days = z.literal(RETENTION_CLASSES, `is none of ${RETENTION_CLASSES.join(', ')}`)
+/** Results are read from where they were put; a year is as long as anybody looks back. */
+const LONGEST_RESULTS_DAYS = 365
+const resultsRetentionDays = z
+  .int()
+  .min(1, 'is less than 1')
+  .max(LONGEST_RESULTS_DAYS, `is more than ${LONGEST_RESULTS_DAYS}`)
 const retentionBody = z.strictObject({
+  resultsRetentionDays: resultsRetentionDays.optional(),
   result: days.optional(),
   snapshot: days.optional(),
   status: days.optional(),
   query: days.optional(),
   audit: days.optional(),
-} satisfies Record<(typeof LINE_TYPES)[number], z.ZodType>)
+} satisfies Record<(typeof LINE_TYPES)[number] | 'resultsRetentionDays', z.ZodType>)
 const retentionSchema = z
-  .object({ days: z.record(z.enum(LINE_TYPES), z.int()), classes: z.array(z.int()) })
+  .object({
+    days: z.record(z.enum(LINE_TYPES), z.int()),
+    classes: z.array(z.int()),
+    resultsRetentionDays: z.int().openapi({
+      description: 'Days that results of live queries stay after the query closed; its counts stay longer',
+    }),
+  })
   .openapi('Retention')
 
 const PATH = '/environments/{env}/retention'
@@ -31,7 +44,10 @@ export function addRetentionRoutes(routes: OperatorRoutes): void {
       request: { params: inEnvironment },
       responses: replies(200, 'Days by type, and the numbers of days that there are', retentionSchema),
     }),
-    (c) => c.json(shown(readRetention(c.var.environment.retention))),
+    (c) => {
+      const { retention, resultsRetentionDays } = c.var.environment
+      return c.json(shown(readRetention(retention), resultsRetentionDays))
+    },
   )
   routes.openapi(
     createRoute({
@@ -39,7 +55,7 @@ export function addRetentionRoutes(routes: OperatorRoutes): void {
       path: PATH,
       description:
         'Types that are not named stay as they are. It holds for lines that are archived from now on: those of ' +
-        'before end when they were to.',
+        'before end when they were to. Days of results hold for all queries.',
       request: { params: inEnvironment, body: jsonBody(retentionBody) },
       responses: replies(200, 'Set', retentionSchema.extend(published)),
     }),
@@ -49,15 +65,19 @@ export function addRetentionRoutes(routes: OperatorRoutes): void {
 
 async function set(c: OperatorContext, body: z.infer<typeof retentionBody>): Promise<Response> {
   const { environment, db } = c.var
-  const named = Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined))
+  const { resultsRetentionDays: results, ...types } = body
+  const named = Object.fromEntries(Object.entries(types).filter(([, value]) => value !== undefined))
   const retention: Retention = { ...readRetention(environment.retention), ...named }
-  const note = environmentChangeNote(c, 'retention.set', environment.id, { days: retention })
-  const revision = await updateRetention(db, note, environment.id, retention)
+  const note = environmentChangeNote(c, 'retention.set', environment.id, {
+    days: retention,
+    ...(results === undefined ? {} : { resultsRetentionDays: results }),
+  })
+  const revision = await updateRetention(db, note, environment.id, retention, results)
   const live = await publishEnvironment(c.env, environment.id, revision)
-  return c.json({ ...shown(retention), revision, live })
+  return c.json({ ...shown(retention, results ?? environment.resultsRetentionDays), revision, live })
 }
 
-function shown(retention: Retention) {
+function shown(retention: Retention, resultsRetentionDays: number) {
   const byType = LINE_TYPES.map((type) => [type, retentionDaysOf(retention, type)] as const)
-  return { days: Object.fromEntries(byType), classes: [...RETENTION_CLASSES] }
+  return { days: Object.fromEntries(byType), classes: [...RETENTION_CLASSES], resultsRetentionDays }
 }

@@ -93,7 +93,7 @@ export class ResultMover {
     const first = planned?.first ?? segments.movedUpTo(number) + 1
     const packed = segments.pack(number, first, planned?.last ?? this.#lastToMove(number), {
       // What was begun is put as it was noted.
-      maxAnswers: planned === null ? limits.MAX_SEGMENT_ANSWERS : Infinity,
+      maxAnswers: planned === null ? limits.MAX_SEGMENT_ANSWERS : planned.ends.length,
       maxBytes: planned === null ? limits.MAX_SEGMENT_BYTES : Infinity,
     })
     const query = answers.query(number)

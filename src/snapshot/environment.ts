@@ -4,7 +4,7 @@
  */
 
 import { DurableObject } from 'cloudflare:workers'
-import { closeQueries, forgetQuery, listErased } from '../db/query-life.ts'
+import { closeQueries } from '../db/query-life.ts'
 import { readEnvironmentRows } from '../db/snapshot-rows.ts'
 import { ACCELERATED_FOR_MS } from '../fleet/acceleration.ts'
 import { NodeSet } from '../fleet/node-set.ts'
@@ -12,13 +12,13 @@ import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { Turns } from '../lib/turns.ts'
-import { answerShardStub } from '../queries/shard-name.ts'
 import { acceleratedPart } from './accelerated.ts'
 import { copySnapshot, deleteCopies } from './archive-copy.ts'
 import { compileEnvironment, type CompiledEnvironment, type QueryDefinition } from './compile.ts'
 import { ENVIRONMENT_SCHEMA, EnvironmentStore } from './environment-store.ts'
 import { HEAD_FORMAT, partsOf, type EnvironmentHead } from './head.ts'
 import { HeadQueries } from './head-queries.ts'
+import { eraseExpired, eraseForgotten, handOverClosed } from './query-results.ts'
 import { mayPublish, type SnapshotFacts } from './safety.ts'
 
 /** How often a published environment looks into D1 for what a lost message missed. */
@@ -149,11 +149,14 @@ export class Environment extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     const nowMs = Date.now()
     let failed = false
-    const duties = [
+    let more = false
+    const duties: (() => Promise<unknown>)[] = [
       () => this.#publications.run(() => this.#publish()),
       () => this.#closeFinished(nowMs),
-      () => this.#eraseForgotten(),
+      () => eraseForgotten(this.env, this.#environmentId),
       () => this.#compileAndInstall(false),
+      async () => (more = await handOverClosed(this.env, this.#environmentId)),
+      async () => (more = (await eraseExpired(this.env, this.#environmentId, nowMs)) || more),
       () => this.#copy(),
     ]
     for (const duty of duties) {
@@ -164,7 +167,7 @@ export class Environment extends DurableObject<Env> {
         console.error(JSON.stringify({ event: 'environment-alarm', error: String(error) }))
       }
     }
-    await this.#arm(failed ? TRY_AGAIN_AFTER_MS : RECONCILE_EVERY_MS)
+    await this.#arm(failed || more ? TRY_AGAIN_AFTER_MS : RECONCILE_EVERY_MS)
   }
 
   get #environmentId(): string {
@@ -256,16 +259,6 @@ export class Environment extends DurableObject<Env> {
     if (closed.length === 0) return
     await closeQueries(this.env.DB, this.#environmentId, closed, nowMs)
     await this.#compileAndInstall(false)
-  }
-
-  /** Erases the answers of erased queries from every shard, and only then forgets the query itself. */
-  async #eraseForgotten(): Promise<void> {
-    for (const { number, shards } of await listErased(this.env.DB, this.#environmentId)) {
-      for (let shard = 0; shard < shards; shard += 1) {
-        await answerShardStub(this.env, this.#environmentId, shards, shard).erase(number)
-      }
-      await forgetQuery(this.env.DB, this.#environmentId, number)
-    }
   }
 
   /** One copy after the other, so that an older head never ends up over a newer one; a hung one is given up. */

@@ -19,7 +19,8 @@ import { consumeQueue } from '../../src/queue.ts'
 import { runSchedule } from '../../src/schedule.ts'
 import { WorkerEntrypoint } from 'cloudflare:workers'
 
-type Mode = 'throw' | 'hang' | 'slow'
+/** `lost`: it is done, but nobody hears so. */
+type Mode = 'throw' | 'hang' | 'slow' | 'lost'
 type Faults = Record<string, Mode>
 
 /** Longer than an agent waits (16 s, spec 1.3). */
@@ -48,7 +49,13 @@ function before(binding: string, call: string): Promise<unknown> | null {
       return new Promise<void>(() => undefined)
     case 'slow':
       return new Promise((resolve) => setTimeout(resolve, SLOW_MS))
+    case 'lost':
+      return null
   }
+}
+
+function isLost(binding: string): boolean {
+  return (scope.getStore()?.faults[binding] ?? faultsForAll[binding]) === 'lost'
 }
 
 // Called through Reflect.apply: on an RPC stub `.apply` would be taken for a remote method.
@@ -68,6 +75,10 @@ function faulty<T extends object>(
         if (wrapResult !== undefined)
           return wrapResult(Reflect.apply(value as Callable, object, args), property)
         const fault = before(binding, property)
+        if (isLost(binding))
+          return (Reflect.apply(value as Callable, object, args) as Promise<unknown>).then(() => {
+            throw new Error(`injected: the reply of ${binding} is lost`)
+          })
         return fault === null
           ? Reflect.apply(value as Callable, object, args)
           : fault.then(() => Reflect.apply(value as Callable, object, args))

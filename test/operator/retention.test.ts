@@ -1,4 +1,4 @@
-/** For how long log lines are kept: by environment and type, in classes that R2 ends by prefix. */
+/** For how long log lines are kept: by environment and type, in classes that R2 ends by prefix; and results of queries. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
@@ -19,6 +19,7 @@ describe('GET', () => {
     expect((await server.operator('GET', '/environments/kept/retention')).json()).toEqual({
       days: DEFAULTS,
       classes: [7, 30, 90, 180, 365, 730],
+      resultsRetentionDays: 30,
     })
   })
 })
@@ -37,7 +38,24 @@ describe('PATCH', () => {
     expect(items).toMatchObject([{ action: 'retention.set', detail: { days: { status: 30, query: 730 } } }])
   })
 
+  it('sets the days of results of live queries, and leaves them where it does not name them', async () => {
+    const { id } = await makeEnvironment(server, 'results')
+    const path = '/environments/results/retention'
+    const set = await server.operator('PATCH', path, { resultsRetentionDays: 7 })
+    expect(created(set, 200)).toMatchObject({ days: DEFAULTS, resultsRetentionDays: 7 })
+    await server.operator('PATCH', path, { status: 30 })
+    expect((await server.operator('GET', path)).json()).toMatchObject({ resultsRetentionDays: 7 })
+    const { items } = created<{ items: unknown[] }>(
+      await server.operator('GET', `/audit?environment=${id}&limit=2`),
+      200,
+    )
+    expect(items[1]).toMatchObject({ action: 'retention.set', detail: { resultsRetentionDays: 7 } })
+  })
+
   it.each([
+    [{ resultsRetentionDays: 0 }, '/resultsRetentionDays'],
+    [{ resultsRetentionDays: 366 }, '/resultsRetentionDays'],
+    [{ resultsRetentionDays: 1.5 }, '/resultsRetentionDays'],
     [{ status: 8 }, '/status'],
     [{ status: '7' }, '/status'],
     [{ lines: 7 }, '/lines'],

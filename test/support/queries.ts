@@ -23,7 +23,7 @@ export async function openQuery(
   server: TestServer,
   sql: string,
   ordinals: readonly number[],
-  options: { kind?: 'query' | 'carve'; expiresInMs?: number } = {},
+  options: { kind?: 'query' | 'carve'; expiresInMs?: number; logResults?: boolean } = {},
 ): Promise<OpenedQuery> {
   const environmentId = await defaultEnvironmentId(server)
   const id = crypto.randomUUID()
@@ -37,7 +37,7 @@ export async function openQuery(
     ).bind(environmentId),
     DB.prepare(
       `INSERT INTO queries (id, environment_id, number, kind, sql, targets, shards, targeted, status, created_at,
-       expires_at, created_by) VALUES (?, ?, (${number}), ?, ?, '{}', 4, ?, 'open', ?, ?, 'test')`,
+       expires_at, created_by, log_results) VALUES (?, ?, (${number}), ?, ?, '{}', 4, ?, 'open', ?, ?, 'test', ?)`,
     ).bind(
       id,
       environmentId,
@@ -47,6 +47,7 @@ export async function openQuery(
       ordinals.length,
       nowMs,
       nowMs + (options.expiresInMs ?? 3_600_000),
+      options.logResults === false ? 0 : 1,
     ),
     ...NodeSet.of(ordinals)
       .chunks()

@@ -19,6 +19,8 @@ const LIFETIMES: readonly { prefix: string; days: number }[] = [
   ...RETENTION_CLASSES.map((days) => ({ prefix: `logs/r${days}/`, days })),
   { prefix: 'quarantine/', days: 90 },
   { prefix: 'sink-quarantine/', days: 90 },
+  // Results of live queries are erased with their query, a year after it closed at the latest; this ends what was lost.
+  { prefix: 'results/', days: 400 },
   // Raw copies of large writes are deleted with their request; this ends what a crash left.
   { prefix: 'incoming/', days: 1 },
 ]
