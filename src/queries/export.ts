@@ -4,8 +4,9 @@ import Papa from 'papaparse'
 import { utf8, type Bytes } from '../lib/bytes.ts'
 import { Pace } from '../lib/pace.ts'
 import { rfc3339 } from '../lib/time.ts'
+import { ROWS_PER_TURN } from './constants.ts'
 import { columnsOf } from './row-filter.ts'
-import { ROWS_PER_TURN, type WalkedAnswer } from './walk.ts'
+import type { WalkedAnswer } from './walk.ts'
 
 export const EXPORT_FORMATS = ['ndjson', 'json', 'csv'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]

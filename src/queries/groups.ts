@@ -1,9 +1,10 @@
 /** Counts a query's rows over the fleet by the values of columns. */
 
 import { Pace } from '../lib/pace.ts'
+import { ROWS_PER_TURN } from './constants.ts'
 import type { QueryPlace } from './read.ts'
 import { columnsOf, type RowFilter } from './row-filter.ts'
-import { ROWS_PER_TURN, walkRows } from './walk.ts'
+import { walkRows } from './walk.ts'
 
 /** Groups that are kept apart: some 20 MB of an isolate's 128 MB. */
 const MAX_GROUPS = 50_000

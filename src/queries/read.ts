@@ -3,6 +3,7 @@
 import { base64UrlOf, bytesOfBase64Url, textOf, utf8 } from '../lib/bytes.ts'
 import { gunzip } from '../lib/compression.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { Pace } from '../lib/pace.ts'
 import {
   compareNewestFirst,
   NO_ANSWERS,
@@ -11,7 +12,7 @@ import {
   type AnswerPosition,
   type AnswerRecord,
 } from './answer.ts'
-import { MAX_ANSWER_BYTES } from './constants.ts'
+import { MAX_ANSWER_BYTES, ROWS_PER_TURN } from './constants.ts'
 import { ALL_ROWS, matchesRow, type RowFilter } from './row-filter.ts'
 import { splitRows } from './rows.ts'
 import { answerShardStub } from './shard-name.ts'
@@ -147,6 +148,7 @@ async function addResults(
   const ends = lists.filter(({ complete }) => !complete).flatMap(({ records }) => records.at(-1) ?? [])
   const bound = ends.sort(compareNewestFirst)[0]
   const records = lists.flatMap((list) => list.records).sort(compareNewestFirst)
+  const pace = new Pace(ROWS_PER_TURN)
   for (const record of records) {
     if (bound !== undefined && compareNewestFirst(record, bound) > 0) break
     const { nodeId, ordinal, receivedAtMs } = record
@@ -160,6 +162,7 @@ async function addResults(
     }
     if (bound !== undefined && compareNewestFirst(record, bound) === 0)
       return { receivedAtMs, ordinal, row: isMeant ? rows.length : record.rowCount }
+    await pace.after(rows.length)
   }
   return null
 }

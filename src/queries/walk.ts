@@ -8,6 +8,7 @@ import { textOf } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { Pace } from '../lib/pace.ts'
 import { compareNewestFirst, type AnswerPosition, type AnswerRecord } from './answer.ts'
+import { ROWS_PER_TURN } from './constants.ts'
 import { inflateRows, type QueryPlace } from './read.ts'
 import { matchesRow, type RowFilter } from './row-filter.ts'
 import { splitRows } from './rows.ts'
@@ -18,8 +19,6 @@ const SHARD_WITHIN_MS = 10_000
 /** Compressed rows of one call; inflated one answer after the other. */
 const CALL_BYTES = 2 * 1_024 * 1_024
 const CALL_ROWS = 50_000
-/** Rows that are worked on before others have a turn: 20 ms with the slowest of what is done with them (npm run bench -- live). */
-export const ROWS_PER_TURN = 1_000
 
 type StoredAnswer = AnswerRecord & { rows: Uint8Array | null }
 
