@@ -15,7 +15,7 @@ let environmentId: string
 beforeAll(async () => {
   server = await startServer()
   environmentId = await defaultEnvironmentId(server)
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function read(nodeKey: string): Promise<ReadReply> {
@@ -76,7 +76,7 @@ describe('a watched query', () => {
     await watch((await openQuery(server, 'SELECT 4', [ordinal])).number)
     await idleAndAccelerated(nodeKey)
     expect(await read(nodeKey)).toEqual({ queries: {}, accelerate: 60 })
-  }, 15_000)
+  })
 
   it('that is not known accelerates nobody', async () => {
     expect((await watch(4_000_000)).open).toBe(false)

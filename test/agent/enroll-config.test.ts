@@ -4,7 +4,7 @@ import { ENROLL_SECRET, STARTER_CONFIGURATION, startServer, type TestServer } fr
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 describe('enroll and config', () => {

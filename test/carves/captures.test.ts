@@ -9,7 +9,7 @@ import { startServer, type TestServer } from '../support/harness.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 it.each([

@@ -11,7 +11,7 @@ const KEY = 'carves/environment=e/node=n/tag.tar'
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 it('is completed once, however often that is tried and in whatever order the parts are given', async () => {

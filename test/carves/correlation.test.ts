@@ -15,7 +15,7 @@ beforeAll(async () => {
   server = await startServer()
   db = server.env.DB
   environmentId = await defaultEnvironmentId(server)
-}, 30_000)
+})
 afterAll(() => server.close())
 
 /** One node that was asked for one carve, and its upload. */

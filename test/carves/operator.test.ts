@@ -25,7 +25,7 @@ interface Requested extends ShownCarve {
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 function request(hostname: string, path = '/etc/hosts'): Promise<Reply> {

@@ -28,7 +28,7 @@ beforeAll(async () => {
   server = await startServer()
   nodeKey = await server.enroll('carved')
   otherKey = await server.enroll('another')
-}, 30_000)
+})
 afterAll(() => server.close())
 
 /** Three blocks of 4,096 bytes, the last one short: vector K2. */

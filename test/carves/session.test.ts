@@ -32,7 +32,7 @@ beforeAll(async () => {
     id: string
   }>()
   nodeId = row?.id ?? ''
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function objectOf(carve: Carve): Promise<{ name: string }> {
@@ -55,23 +55,19 @@ describe('a session', () => {
   it.each([
     ['gathered', 1 * MIB, 7 * MIB],
     ['streamed', 5 * MIB, 11 * MIB],
-  ])(
-    'goes on after eviction between any two blocks: %s',
-    { timeout: 40_000 },
-    async (_w, blockSize, bytes) => {
-      const carve = carveOf(nodeKey, archiveOf(bytes), blockSize)
-      const sessionId = await begin(server, carve)
-      for (let id = 0; id < announcement(carve).block_count; id += 1) {
-        await evict(carve)
-        await sendBlocks(server, carve, sessionId, [id])
-      }
+  ])('goes on after eviction between any two blocks: %s', async (_w, blockSize, bytes) => {
+    const carve = carveOf(nodeKey, archiveOf(bytes), blockSize)
+    const sessionId = await begin(server, carve)
+    for (let id = 0; id < announcement(carve).block_count; id += 1) {
       await evict(carve)
-      const row = await rowWithStatus(server, carve.carveId, 'complete')
-      expect(sha256Of(await storedArchive(server, row))).toBe(sha256Of(carve.archive))
-      await evict(carve)
-      await sendBlocks(server, carve, sessionId, [0])
-    },
-  )
+      await sendBlocks(server, carve, sessionId, [id])
+    }
+    await evict(carve)
+    const row = await rowWithStatus(server, carve.carveId, 'complete')
+    expect(sha256Of(await storedArchive(server, row))).toBe(sha256Of(carve.archive))
+    await evict(carve)
+    await sendBlocks(server, carve, sessionId, [0])
+  })
 
   it('drops its blocks once the archive is whole', async () => {
     const carve = carveOf(nodeKey, archiveOf(10_000), 4_096)
@@ -108,7 +104,7 @@ describe('a session', () => {
     ).not.toContainEqual(expect.stringContaining(await carveTagOf(carve.carveId)))
   })
 
-  it('tells D1 when D1 is back; blocks and archive do not wait for it', { timeout: 40_000 }, async () => {
+  it('tells D1 when D1 is back; blocks and archive do not wait for it', async () => {
     await server.env.DB.prepare('ALTER TABLE carves RENAME TO carves_away').run()
     const carve = carveOf(nodeKey, archiveOf(10_000), 4_096)
     const sessionId = await begin(server, carve)
@@ -158,7 +154,7 @@ describe('a session', () => {
 })
 
 describe('carves that no operator asked for', () => {
-  it('have a quota a day; what was asked for is free', { timeout: 30_000 }, async () => {
+  it('have a quota a day; what was asked for is free', async () => {
     const big = 6 * 1_024 ** 3
     const announce = async (key: string) => {
       const carve = { ...carveOf(key, new Uint8Array(0), 16 * MIB), carveId: crypto.randomUUID() }

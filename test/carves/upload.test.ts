@@ -20,7 +20,7 @@ let nodeKey: string
 beforeAll(async () => {
   server = await startServer()
   nodeKey = await server.enroll('carved')
-}, 30_000)
+})
 afterAll(() => server.close())
 
 /** Waits until the carve is complete; its archive must be what was sent. */
@@ -47,7 +47,7 @@ describe('a carve arrives whole', () => {
     ['8 MiB', 8 * MIB, 16 * MIB],
     ['8 MiB, one block', 8 * MIB, 7 * MIB],
     ['16 MiB', 16 * MIB, 16 * MIB + 1],
-  ])('in blocks of %s', { timeout: 30_000 }, async (_what, blockSize, bytes) => {
+  ])('in blocks of %s', async (_what, blockSize, bytes) => {
     const carve = carveOf(nodeKey, archiveOf(bytes), blockSize)
     await sendBlocks(server, carve, await begin(server, carve))
     await expectWhole(carve)
@@ -56,7 +56,7 @@ describe('a carve arrives whole', () => {
   it.each([
     ['gathered blocks', 256 * KIB, 6 * MIB],
     ['blocks that are parts', 5 * MIB, 11 * MIB],
-  ])('in any order, each twice: %s', { timeout: 30_000 }, async (_what, blockSize, bytes) => {
+  ])('in any order, each twice: %s', async (_what, blockSize, bytes) => {
     const carve = carveOf(nodeKey, archiveOf(bytes, 2), blockSize)
     const sessionId = await begin(server, carve)
     const ids = Array.from({ length: Math.ceil(bytes / blockSize) }, (_, id) => id).toReversed()
@@ -70,17 +70,13 @@ describe('a carve arrives whole', () => {
     ['gathered blocks', 1 * MIB, 5 * MIB + 1],
     ['blocks that are parts', 6 * MIB, 7 * MIB],
     ['a block that is the whole', 6 * MIB, 6 * MIB],
-  ])(
-    'when copies of a block arrive at the same time: %s',
-    { timeout: 30_000 },
-    async (_w, blockSize, bytes) => {
-      const carve = carveOf(nodeKey, archiveOf(bytes, 3), blockSize)
-      const sessionId = await begin(server, carve)
-      for (let id = 0; id < Math.ceil(bytes / blockSize); id += 1) {
-        const replies = await Promise.all([1, 2, 3].map(() => sendBlock(server, carve, sessionId, id)))
-        expect(replies.map(({ text }) => text)).toEqual(['{}', '{}', '{}'])
-      }
-      await expectWhole(carve)
-    },
-  )
+  ])('when copies of a block arrive at the same time: %s', async (_w, blockSize, bytes) => {
+    const carve = carveOf(nodeKey, archiveOf(bytes, 3), blockSize)
+    const sessionId = await begin(server, carve)
+    for (let id = 0; id < Math.ceil(bytes / blockSize); id += 1) {
+      const replies = await Promise.all([1, 2, 3].map(() => sendBlock(server, carve, sessionId, id)))
+      expect(replies.map(({ text }) => text)).toEqual(['{}', '{}', '{}'])
+    }
+    await expectWhole(carve)
+  })
 })

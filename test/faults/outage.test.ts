@@ -5,13 +5,12 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
-import { configWithEntry } from '../support/derived-config.ts'
 import { BINDINGS, faultOf, prepareRoutes, type AgentRoute } from './agent-routes.ts'
 
 let server: TestServer
 let routes: AgentRoute[]
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithEntry('test/faults/entry.ts') })
+  server = await startServer({ entry: 'test/faults/entry.ts' })
   routes = await prepareRoutes(server)
 })
 afterAll(() => server.close())
@@ -34,7 +33,6 @@ it.each(['throw', 'hang', 'slow'])(
     )
     expect(faults.filter((fault) => fault !== null)).toEqual([])
   },
-  60_000,
 )
 
 it('config and distributed read go on with D1 away', async () => {

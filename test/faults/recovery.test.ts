@@ -6,7 +6,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
-import { configWithEntry } from '../support/derived-config.ts'
 import { openQuery, ordinalOf } from '../support/queries.ts'
 
 const OUTAGES = [
@@ -23,7 +22,7 @@ const BLOCK_BYTES = 64 * 1_024
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithEntry('test/faults/entry.ts') })
+  server = await startServer({ entry: 'test/faults/entry.ts' })
 })
 afterAll(() => server.close())
 
@@ -120,14 +119,14 @@ it('nothing that was acknowledged is missing when everything is back', async () 
     await server.worker.scheduled({ cron: '* * * * *', scheduledTime: new Date() })
     const { text } = await server.operator('GET', '/environments/default/logs?name=outage&limit=1000')
     return agent.acknowledgedLines.every((line) => text.includes(line)) ? text : null
-  }, 45_000)
+  })
   for (const line of agent.acknowledgedLines) expect(found.split(line)).toHaveLength(2)
 
   await server.until(async () => {
     await agent.poll()
     await agent.write()
     return agent.acknowledgedAnswers.length >= OUTAGES.length
-  }, 45_000)
+  })
   for (const query of opened) {
     const { items } = (
       await server.operator('GET', `/environments/default/queries/${query.id}/results`)
@@ -143,5 +142,5 @@ it('nothing that was acknowledged is missing when everything is back', async () 
       items: { carveId: string; sha256: string; status: string }[]
     }>()
     return items.some((item) => item.status === 'complete' && item.sha256 === sha256)
-  }, 45_000)
-}, 120_000)
+  })
+})

@@ -3,9 +3,8 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { configWithEntry } from '../support/derived-config.ts'
 import { startServer, type Reply, type TestServer } from '../support/harness.ts'
-import { configWithQuickQueues, logBody, untilInboxEmpty, untilLines, type LogList } from './support.ts'
+import { logBody, untilInboxEmpty, untilLines, type LogList } from './support.ts'
 
 const KIB = 1_024
 
@@ -25,10 +24,9 @@ describe.each(['inbox', 'queue'])('the port %s', (port) => {
   let server: TestServer
   let nodeKey: string
   beforeAll(async () => {
-    const configPath = configWithQuickQueues(configWithEntry('test/faults/entry.ts'))
-    server = await startServer({ configPath, vars: { LOG_ACK_PORT: port } })
+    server = await startServer({ entry: 'test/faults/entry.ts', vars: { LOG_ACK_PORT: port } })
     nodeKey = await server.enroll(`behind-${port}`)
-  }, 30_000)
+  })
   afterAll(() => server.close())
 
   let lines = 0

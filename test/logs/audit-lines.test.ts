@@ -6,15 +6,15 @@ import { DEPLOYMENT_ENVIRONMENT_ID } from '../../src/logs/archive-object.ts'
 import { exportAudit } from '../../src/logs/export-audit.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { created, makeEnvironment, problemOf } from '../support/operator.ts'
-import { configWithQuickQueues, type LogItem, type LogList } from './support.ts'
+import { type LogItem, type LogList } from './support.ts'
 
 /** Rows are left alone until no older one can turn up. */
 const LATER_MS = 120_000
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
-}, 30_000)
+  server = await startServer()
+})
 afterAll(() => server.close())
 
 async function auditLines(environment: string): Promise<LogItem[]> {

@@ -17,7 +17,7 @@ const HOUR_MS = 3_600_000
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 let hosts = 0

@@ -4,7 +4,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { allPages, makeEnvironment } from '../support/operator.ts'
 import {
-  configWithQuickQueues,
   idsOf,
   logBody,
   sendLog,
@@ -23,8 +22,8 @@ const MANY = 70
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
-}, 30_000)
+  server = await startServer()
+})
 afterAll(() => server.close())
 
 let environments = 0
@@ -97,7 +96,7 @@ describe('a line with a copy far newer', () => {
 })
 
 // Through the Worker alone: an object can be evicted only while the test holds no stub of it.
-it('is shown once also after the index was evicted', { timeout: 20_000 }, async () => {
+it('is shown once also after the index was evicted', async () => {
   const nodeKey = await server.enroll('resends')
   const { environmentId } = idsOf(nodeKey)
   const [a, b, c] = ['a', 'b', 'c'].map((name) => `{"name":"${name}"}`)

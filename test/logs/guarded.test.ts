@@ -2,14 +2,14 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OPERATOR_TOKEN, startServer, type TestServer } from '../support/harness.ts'
-import { configWithQuickQueues, idsOf, logBody, sendLog, type LogList } from './support.ts'
+import { idsOf, logBody, sendLog, type LogList } from './support.ts'
 
 const MIB = 1_024 * 1_024
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues(), guarded: true })
-}, 30_000)
+  server = await startServer({ guarded: true })
+})
 afterAll(() => server.close())
 
 /** Asks the app itself: the guard lets no operator through. */

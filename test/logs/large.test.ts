@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { allPages } from '../support/operator.ts'
 import {
-  configWithQuickQueues,
   idsOf,
   logBody,
   quarantinedBytes,
@@ -22,8 +21,8 @@ const MIB = 1_024 * 1_024
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
-}, 30_000)
+  server = await startServer()
+})
 afterAll(() => server.close())
 
 let hosts = 0

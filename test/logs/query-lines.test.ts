@@ -11,12 +11,12 @@ import { answerShardStub } from '../../src/queries/shard-name.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { created } from '../support/operator.ts'
 import { openQuery, ordinalOf } from '../support/queries.ts'
-import { configWithQuickQueues, idsOf, type LogItem, type LogList } from './support.ts'
+import { idsOf, type LogItem, type LogList } from './support.ts'
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
-}, 30_000)
+  server = await startServer()
+})
 afterAll(() => server.close())
 
 let hosts = 0

@@ -12,7 +12,7 @@ const NODES = [1, 2, 3].map((n) => `0b000000-0000-4000-8000-00000000000${n}`)
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 let environments = 0

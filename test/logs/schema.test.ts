@@ -13,7 +13,7 @@ import { UNKNOWN_NAME } from '../../src/logs/source-facts.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { created } from '../support/operator.ts'
 import { openQuery, ordinalOf } from '../support/queries.ts'
-import { configWithQuickQueues, logBody, originAt, sendLog, sourceAt } from './support.ts'
+import { logBody, originAt, sendLog, sourceAt } from './support.ts'
 
 const FILE = join(import.meta.dirname, '..', '..', 'schema', 'log-line.schema.json')
 const schema = z.fromJSONSchema(
@@ -22,8 +22,8 @@ const schema = z.fromJSONSchema(
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
-}, 30_000)
+  server = await startServer()
+})
 afterAll(() => server.close())
 
 /** Every line of the archive, as it lies there. */
@@ -61,14 +61,14 @@ it('every kind of line that is archived is as the schema says', async () => {
     const owners = new Set(found.map((line) => `${String(line['type'])} ${String(line['environment'])}`))
     // Audit lines of the environment and of the deployment.
     return owners.size >= types.length + 1 ? found : null
-  }, 25_000)
+  })
   expect([...new Set(lines.map(({ type }) => String(type)))].toSorted()).toEqual(types)
   const faults = lines.flatMap((line) => {
     const read = schema.safeParse(line)
     return read.success ? [] : [[line, read.error.issues]]
   })
   expect(faults).toEqual([])
-}, 40_000)
+})
 
 describe('the schema', () => {
   const nodeId = '0b000000-0000-4000-8000-000000000002'

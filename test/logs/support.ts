@@ -1,7 +1,5 @@
 /** What the tests of logs share. */
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect } from 'vitest'
 import { bytesOfBase64Url, utf8, uuidOfBytes, type Bytes } from '../../src/lib/bytes.ts'
 import { ArchiveWriter } from '../../src/logs/archive-writer.ts'
@@ -9,8 +7,6 @@ import { envelopeOf, type LineSource, type LineType } from '../../src/logs/line.
 import type { LogOrigin } from '../../src/logs/message.ts'
 import { NOTHING_KNOWN, sourceOf, UNKNOWN_NAME, type SourceFacts } from '../../src/logs/source-facts.ts'
 import type { Reply, TestServer } from '../support/harness.ts'
-
-const ROOT = join(import.meta.dirname, '..', '..')
 
 export interface LogItem {
   eventId: string
@@ -31,22 +27,6 @@ export interface LogItem {
 export interface LogList {
   items: LogItem[]
   nextCursor: string | null
-}
-
-/** The product's (or a derived) wrangler file with queues that wait 1 s for a batch instead of 5. */
-export function configWithQuickQueues(base = join(ROOT, 'wrangler.toml')): string {
-  const folder = join(ROOT, '.wrangler', 'test')
-  mkdirSync(folder, { recursive: true })
-  const path = join(folder, `quick-queues-${base.includes('entry') ? 'faults' : 'app'}.toml`)
-  const toml = readFileSync(base, 'utf8')
-    .replaceAll('max_batch_timeout = 5', 'max_batch_timeout = 1')
-    .replace('main = "src/index.ts"', `main = ${JSON.stringify(join(ROOT, 'src/index.ts'))}`)
-    .replaceAll(
-      'migrations_dir = "migrations"',
-      `migrations_dir = ${JSON.stringify(join(ROOT, 'migrations'))}`,
-    )
-  writeFileSync(path, toml)
-  return path
 }
 
 /** The environment and the node that a node key names. */

@@ -8,7 +8,7 @@ let server: TestServer
 beforeAll(async () => {
   server = await startServer()
   await server.enroll('web-1')
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const PATH = '/environments/default/acceleration'

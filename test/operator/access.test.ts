@@ -5,7 +5,7 @@ import { allPages, created, makeEnvironment, problemOf } from '../support/operat
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function call(method: string, path: string, authorization?: string) {

@@ -32,7 +32,7 @@ beforeAll(async () => {
     const agents = items.filter(({ type }) => type === 'result' || type === 'status')
     return agents.reduce((sum, { lines }) => sum + lines, 0) >= 3 ? agents : null
   })
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function linesOf({ sequence }: ArchiveObject): Promise<string[]> {

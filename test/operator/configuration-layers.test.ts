@@ -22,7 +22,7 @@ beforeAll(async () => {
     }),
     200,
   )
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Stored {
@@ -40,7 +40,7 @@ async function served(hostname: string, document: string): Promise<void> {
   const found = server.until(async () => {
     last = (await server.agent('/api/osquery/config', { node_key: keys[hostname] })).text
     return last === document
-  }, 12_000)
+  })
   await found.catch(() => expect(last).toBe(document))
 }
 

@@ -18,7 +18,7 @@ beforeAll(async () => {
     }),
     200,
   )
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Layer {

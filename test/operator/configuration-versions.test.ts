@@ -18,7 +18,7 @@ beforeAll(async () => {
   server = await startServer()
   await makeEnvironment(server, 'other')
   created(await server.operator('PUT', `${PATH}?message=ask%20less%20often`, SECOND), 200)
-}, 30_000)
+})
 afterAll(() => server.close())
 
 describe('versions of the configuration', () => {

@@ -5,7 +5,7 @@ import { created, enrollHost, problemOf } from '../support/operator.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const PATH = '/environments/default/configuration'
@@ -42,7 +42,7 @@ describe('the configuration', () => {
     await server.until(async () => {
       const served = await server.agent('/api/osquery/config', { node_key: nodeKey })
       return served.text === compact
-    }, 10_000)
+    })
   })
 
   it('is refused with the place of each fault, and nothing changes', async () => {

@@ -4,7 +4,7 @@ import { OPERATOR_TOKEN, startServer, type Reply, type TestServer } from '../sup
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Problem {

@@ -14,7 +14,7 @@ beforeAll(async () => {
     items: { id: string }[]
   }>()
   nodeId = nodes.items[0]?.id ?? ''
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Reply {
@@ -60,7 +60,7 @@ describe('a query of one node', () => {
       stats: { memory: 7 },
       nextCursor: null,
     })
-  }, 30_000)
+  })
 
   it('brings an error as an answer', async () => {
     const asked = ask({ sql: 'SELECT * FROM foo' })
@@ -70,7 +70,7 @@ describe('a query of one node', () => {
       message: 'no such table: foo',
       rows: [],
     })
-  }, 30_000)
+  })
 
   it('says 202 when its time is over, and stays open for a node that comes later', async () => {
     const reply = await ask({ sql: 'SELECT 2 AS a', waitSeconds: 0 })
@@ -82,7 +82,7 @@ describe('a query of one node', () => {
     expect(results.json<{ items: { columns: object }[] }>().items.map(({ columns }) => columns)).toEqual([
       { a: '2' },
     ])
-  }, 30_000)
+  })
 
   it.each([
     ['blank SQL', { sql: ' ' }, ['/sql']],

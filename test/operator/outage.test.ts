@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { configWithEntry } from '../support/derived-config.ts'
 import { OPERATOR_TOKEN, startServer, type Reply, type TestServer } from '../support/harness.ts'
 import { created, enrollHost, problemOf } from '../support/operator.ts'
 
 let server: TestServer
 let query: { id: string }
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithEntry('test/faults/entry.ts') })
+  server = await startServer({ entry: 'test/faults/entry.ts' })
   await enrollHost(server, 'web-1')
   query = created(
     await server.operator('POST', '/environments/default/queries', {
@@ -14,7 +13,7 @@ beforeAll(async () => {
       targets: { all: true },
     }),
   )
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function withFaults(faults: string, method: string, path: string, body?: unknown): Promise<Reply> {

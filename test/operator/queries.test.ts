@@ -9,7 +9,7 @@ beforeAll(async () => {
   keys['web-1'] = await enrollHost(server, 'web-1')
   keys['web-2'] = await enrollHost(server, 'web-2')
   keys['mac-1'] = await enrollHost(server, 'mac-1', { platform: 'darwin', platformType: '21' })
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Query {

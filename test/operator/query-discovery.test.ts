@@ -9,7 +9,7 @@ import { created, problemOf } from '../support/operator.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const PATH = '/environments/default/queries'
@@ -43,7 +43,7 @@ it('run where it holds, do not apply elsewhere, and are complete then', async ()
   const path = `${PATH}/${query.id}/stragglers?reason=not-applicable`
   const stragglers = (await server.operator('GET', path)).json<{ items: { hostname: string }[] }>()
   expect(stragglers.items.map(({ hostname }) => hostname)).toEqual(['linux'])
-}, 30_000)
+})
 
 it('are refused with a blank precondition', async () => {
   const body = { sql: 'SELECT 1', targets: { all: true }, discovery: ' ' }

@@ -41,7 +41,7 @@ beforeAll(async () => {
         statuses: { [queryId]: 0 },
       })
       return written.text === '{}'
-    }, 10_000)
+    })
   }
   for (const { id: nodeId, hostname } of await allPages<{ id: string; hostname: string }>(
     server,
@@ -49,7 +49,7 @@ beforeAll(async () => {
     10,
   ))
     nodeIds[hostname] = nodeId
-}, 40_000)
+})
 afterAll(() => server.close())
 
 interface Line {

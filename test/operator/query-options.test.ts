@@ -10,7 +10,7 @@ const QUERIES = '/environments/default/queries'
 beforeAll(async () => {
   server = await startServer()
   for (const host of ['web-1', 'web-2']) keys[host] = await enrollHost(server, host)
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Query {
@@ -36,7 +36,7 @@ async function offered(host: string, sql: string): Promise<string[]> {
 }
 
 async function answer(host: string, sql: string, rows: unknown[]): Promise<void> {
-  const id = await server.until(async () => (await offered(host, sql))[0], 12_000)
+  const id = await server.until(async () => (await offered(host, sql))[0])
   const body = { node_key: keys[host], queries: { [id]: rows }, statuses: { [id]: 0 } }
   expect((await server.agent('/api/osquery/distributed/write', body)).text).toBe('{}')
 }
@@ -95,7 +95,7 @@ describe('includeLateEnrollments', () => {
     // Nobody remains, and that is not the end: a query of before which all have answered is over by then.
     await answer('web-1', 'SELECT * FROM early', [])
     await answer('web-2', 'SELECT * FROM early', [])
-    await server.until(async () => (await queryOf(closed)).status === 'complete', 10_000)
+    await server.until(async () => (await queryOf(closed)).status === 'complete')
     expect((await queryOf(id)).status).toBe('open')
     keys['web-3'] = await enrollHost(server, 'web-3')
     keys['mac-1'] = await enrollHost(server, 'mac-1', { platform: 'darwin', platformType: '21' })

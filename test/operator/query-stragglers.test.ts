@@ -10,7 +10,7 @@ const HOSTS = ['fine', 'failing', 'denylisted', 'huge', 'silent', 'asleep']
 beforeAll(async () => {
   server = await startServer()
   for (const host of HOSTS) keys.set(host, await server.enroll(host))
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const PATH = '/environments/default/queries'
@@ -57,7 +57,7 @@ describe('who has not answered, and why', () => {
       Array.from({ length: 6_000 }, () => ({ text: 'x'.repeat(1_000) })),
     )
     await offeredTo('silent', sql)
-  }, 30_000)
+  })
 
   it('is listed for everybody who did not answer well', async () => {
     const items = await allPages<Straggler>(server, `${PATH}/${query.id}/stragglers`, 2)
@@ -91,7 +91,7 @@ describe('who has not answered, and why', () => {
     expect(again.counts.targeted).toBe(2)
     expect(again.targets).toEqual({ rerun: { query: query.id, only: 'unanswered' } })
     expect(await offeredTo('asleep', 'SELECT * FROM t')).toMatch(/^oeq1-/)
-  }, 30_000)
+  })
 
   it('the failed ones are asked again with another text: the denylist knows the old one', async () => {
     const again = created<Query>(
@@ -102,7 +102,7 @@ describe('who has not answered, and why', () => {
     expect(await offeredTo('denylisted', again.sql)).toMatch(/^oeq1-/)
     const nobody = await server.operator('POST', `${PATH}/${again.id}/rerun`, { only: 'failed' })
     expect(problemOf(nobody)).toEqual({ status: 409, pointers: ['/only'] })
-  }, 30_000)
+  })
 
   it('a deleted node is told as such, and not asked again', async () => {
     const nodes = (await server.operator('GET', '/environments/default/nodes?q=asleep')).json<{

@@ -18,7 +18,7 @@ beforeAll(async () => {
     () => ({ maxBodyBytes: 100_000, tooLarge: { status: 413 } }),
     () => ({ status: 204 }),
   )
-}, 30_000)
+})
 afterAll(async () => {
   await destination.close()
   await server.close()

@@ -3,12 +3,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { created, enrollHost, makeEnvironment, problemOf } from '../support/operator.ts'
-import { configWithQuickQueues, logBody, sendLog } from '../logs/support.ts'
+import { logBody, sendLog } from '../logs/support.ts'
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
-}, 30_000)
+  server = await startServer()
+})
 afterAll(() => server.close())
 
 const DEFAULTS = { result: 90, snapshot: 90, status: 90, query: 90, audit: 90 }

@@ -8,14 +8,14 @@ import { LATE_AFTER_MS } from '../../src/logs/inbox-list.ts'
 import { putQuarantine } from '../../src/logs/quarantine.ts'
 import { alarmOldQuarantine } from '../../src/logs/quarantine-alarm.ts'
 import { sweepInbox } from '../../src/logs/sweep.ts'
-import { configWithQuickQueues, idsOf, logBody, originAt, type LogList } from '../logs/support.ts'
+import { idsOf, logBody, originAt, type LogList } from '../logs/support.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { created, makeEnvironment, problemOf } from '../support/operator.ts'
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
-}, 30_000)
+  server = await startServer()
+})
 afterAll(() => server.close())
 
 const AT_MS = Date.UTC(2026, 4, 1, 12)

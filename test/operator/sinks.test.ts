@@ -14,7 +14,7 @@ beforeAll(async () => {
   server = await startServer()
   destination = await startHttpsServer()
   destination.bearerToken = TOKEN
-}, 30_000)
+})
 afterAll(async () => {
   await destination.close()
   await server.close()

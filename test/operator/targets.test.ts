@@ -25,7 +25,7 @@ beforeAll(async () => {
       targets: { hostnames: ['web-1', 'mac-1'] },
     }),
   )
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Preview {

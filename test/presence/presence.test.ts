@@ -15,7 +15,7 @@ import { enrollHost, makeEnvironment } from '../support/operator.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const NEVER = { enroll: 0, config: 0, log: 0, read: 0, write: 0, carve: 0 }

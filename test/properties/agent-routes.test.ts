@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { utf8 } from '../../src/lib/bytes.ts'
 import { ENROLL_SECRET, startServer, type Reply, type TestServer } from '../support/harness.ts'
-import { configWithQuickQueues, untilInboxEmpty } from '../logs/support.ts'
+import { untilInboxEmpty } from '../logs/support.ts'
 import { checkServer } from './check.ts'
 import { damaged, jsonText, objectOf, objectText, quoted, stringText } from './json-text.ts'
 import type { JsonText } from './json-text.ts'
@@ -16,9 +16,9 @@ import type { JsonText } from './json-text.ts'
 let server: TestServer
 let nodeKey: string
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
+  server = await startServer()
   nodeKey = await server.enroll('fuzzed')
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const ROUTES = [

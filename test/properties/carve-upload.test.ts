@@ -32,7 +32,7 @@ beforeAll(async () => {
   nodeKey = await server.enroll('carved')
   // What was asked for is free: the quota of a day is for other tests.
   await openQuery(server, 'SELECT 1', [await ordinalOf(server, 'carved')], { kind: 'carve' })
-}, 30_000)
+})
 afterAll(() => server.close())
 
 type Step =

@@ -24,7 +24,7 @@ import { checkServer } from './check.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 /** A lease ends before this. */

@@ -40,7 +40,7 @@ beforeAll(async () => {
     ),
     ...['answers', 'results'].map((name) => `${place}/queries/${id}/${name}`),
   ]
-}, 60_000)
+})
 afterAll(() => server.close())
 
 /** One item more for most lists. */

@@ -47,7 +47,7 @@ beforeAll(async () => {
     const reply = await server.agent('/api/osquery/distributed/read', { node_key: probe?.key })
     return Object.keys(reply.json<{ queries?: object }>().queries ?? {}).length > 0
   })
-}, 60_000)
+})
 afterAll(() => server.close())
 
 async function enrollMany(count: number): Promise<TestNode[]> {

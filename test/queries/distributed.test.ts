@@ -11,7 +11,7 @@ interface ReadReply {
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function read(nodeKey: string): Promise<ReadReply> {

@@ -7,7 +7,7 @@ import { defaultEnvironmentId, openQuery, ordinalOf } from '../support/queries.t
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 it('keeps offers and answers over evictions of the shard', async () => {
@@ -25,4 +25,4 @@ it('keeps offers and answers over evictions of the shard', async () => {
   expect((await server.agent('/api/osquery/distributed/write', body)).text).toBe('{}')
   await server.worker.evictDurableObject('ANSWER_SHARD', { name })
   expect(await readCounts(server.env, environmentId, query)).toMatchObject({ answered: 1, failed: 0 })
-}, 30_000)
+})

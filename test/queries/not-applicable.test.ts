@@ -8,7 +8,7 @@ import { defaultEnvironmentId, openQuery, ordinalOf, type OpenedQuery } from '..
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function offered(nodeKey: string, sql: string): Promise<string> {
@@ -44,7 +44,7 @@ it('are counted apart, are not asked again, and complete the query', async () =>
     return found?.status === 'open' ? null : found
   })
   expect(row.status).toBe('complete')
-}, 30_000)
+})
 
 it.each(['before', 'together with', 'after'])(
   'count as answered when the answer comes %s it',
@@ -59,5 +59,4 @@ it.each(['before', 'together with', 'after'])(
     else for (const said of when === 'before' ? [yes, no] : [no, yes]) await write(nodeKey, said)
     expect(await countsOf(query)).toMatchObject({ answered: 1, notApplicable: 0 })
   },
-  30_000,
 )

@@ -15,7 +15,7 @@ let environmentId: string
 beforeAll(async () => {
   server = await startServer()
   environmentId = await defaultEnvironmentId(server)
-}, 30_000)
+})
 afterAll(() => server.close())
 
 function environment(id = environmentId) {
@@ -181,7 +181,7 @@ describe('a query in the snapshot', () => {
   it('whose time is over before the object hears of it never enters the head, and is closed too', async () => {
     const query = await openQuery(server, 'SELECT 1 AS late', [1], { expiresInMs: -1_000 })
     expect(await numbersInHead()).not.toContain(query.number)
-    await server.until(async () => (await statusOf(query)) === 'expired', 5_000)
+    await server.until(async () => (await statusOf(query)) === 'expired')
   })
 
   it('keeps its part ten minutes longer, for isolates that still hold the head before', async () => {

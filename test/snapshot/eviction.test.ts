@@ -15,7 +15,7 @@ import { defaultEnvironmentId, ordinalOf } from '../support/queries.ts'
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 interface Opened {
@@ -99,7 +99,7 @@ it('an environment keeps its head, parts and reports, and goes on from them', as
   expect(targets && [...NodeSet.fromBytes(targets)]).toEqual(ordinals)
   expect(await stub.refresh(1, false)).toEqual({ revision: head?.revision, heldBack: null })
   expect(await stub.head()).toEqual(head)
-}, 30_000)
+})
 
 it('the directory keeps environments and secrets', async () => {
   const [row] = await rowsOf<{ json: string }>('DIRECTORY', DIRECTORY_NAME, 'SELECT json FROM directory')

@@ -4,6 +4,9 @@
 
 import { createTestHarness, type TestHarness, type WorkerHandle } from 'wrangler'
 import { seedFirstEnvironment } from '../../src/db/seed.ts'
+import { configWithEntry, configWithQueueWait, ROOT } from './derived-config.ts'
+import { applyMigrations } from './migrations.ts'
+import { prebuiltWorker } from './prebuilt.ts'
 
 export const SIGNING_KEYS = JSON.stringify({
   current: 'k1',
@@ -13,6 +16,12 @@ export const ENROLL_SECRET = 's3cr3t-2026-for-tests'
 export const OPERATOR_TOKEN = 'oeo_a-token-for-tests-only'
 export const STARTER_CONFIGURATION =
   '{"options":{"distributed_interval":10},"schedule":{"uptime":{"query":"SELECT * FROM uptime","interval":60}}}'
+
+/** How long queues wait for a full batch, instead of the seconds that make batches large. */
+const QUEUE_WAIT_S = 0.2
+/** Between two looks of `until`. */
+const FIRST_PAUSE_MS = 10
+const LONGEST_PAUSE_MS = 150
 
 export interface TestServer {
   harness: TestHarness
@@ -38,7 +47,8 @@ export interface Reply {
 }
 
 export interface ServerOptions {
-  configPath?: string
+  /** The Worker's main file, from the root. Default: the product's. */
+  entry?: string
   vars?: Record<string, string>
   secrets?: Record<string, string>
   /** Puts the guard before the app: requests then go through it. */
@@ -47,11 +57,15 @@ export interface ServerOptions {
 
 /** Starts one server with its environment `default` seeded. Close it in afterAll. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const { entry = 'src/index.ts' } = options
+  const configPath = configWithQueueWait(configWithEntry(entry), QUEUE_WAIT_S)
   const harness = createTestHarness({
+    root: ROOT,
     workers: [
       ...(options.guarded === true ? [{ configPath: './src/guard/wrangler.toml' }] : []),
       {
-        configPath: options.configPath ?? './wrangler.toml',
+        configPath,
+        prebuiltWorkerDir: prebuiltWorker(configPath, entry),
         secrets: { SIGNING_KEYS, ...options.secrets },
         ...(options.vars === undefined ? {} : { vars: options.vars }),
       },
@@ -59,8 +73,8 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   })
   await harness.listen()
   const worker = harness.getWorker<Env>('osquery-edge')
-  await worker.applyD1Migrations('DB')
   const env = await worker.getEnv()
+  await applyMigrations(env.DB)
   await seedFirstEnvironment(env.DB, {
     environmentName: 'default',
     enrollSecret: ENROLL_SECRET,
@@ -121,13 +135,15 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
       if (typeof nodeKey !== 'string') throw new Error(`enroll answered ${reply.status} ${reply.text}`)
       return nodeKey
     },
-    async until<T>(probe: () => Promise<T>, withinMs = 15_000) {
+    async until<T>(probe: () => Promise<T>, withinMs = 60_000) {
       const endsAt = Date.now() + withinMs
+      let pauseMs = FIRST_PAUSE_MS
       for (;;) {
         const found = await probe()
         if (found) return found
         if (Date.now() > endsAt) throw new Error(`nothing within ${withinMs} ms`)
-        await new Promise((resolve) => setTimeout(resolve, 150))
+        await new Promise((resolve) => setTimeout(resolve, pauseMs))
+        pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
       }
     },
     close: () => harness.close(),

@@ -19,7 +19,7 @@ beforeAll(async () => {
   url = (await server.harness.listen()).url.origin
   root = await mkdtemp(join(tmpdir(), 'osquery-edge-config-'))
   await writeFile(join(root, 'token'), `${OPERATOR_TOKEN}\n`)
-}, 30_000)
+})
 afterAll(async () => {
   await server.close()
   await rm(root, { recursive: true, force: true })

@@ -19,7 +19,7 @@ import {
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 async function written(objects: readonly (readonly Written[])[]): Promise<string> {

@@ -33,7 +33,7 @@ interface Receipt {
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const [GONE = '', STAYS = ''] = NODES

@@ -19,7 +19,7 @@ interface Health {
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const WEEK_MS = 7 * 24 * HOUR_MS

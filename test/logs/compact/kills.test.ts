@@ -19,7 +19,7 @@ import {
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const LEASE_MS = 6 * 60_000
@@ -65,7 +65,7 @@ describe.each([
   ['before it is done', false],
   ['after it is done', true],
 ])('a Worker that dies at a call %s', (_when, doesLast) => {
-  it('while it compacts', { timeout: 60_000 }, () =>
+  it('while it compacts', () =>
     atEachCall(async (lastCall) => {
       const [a, b, c] = [line(0, { nodeId: NODES[1] }), line(1_000), line(2_000)]
       const environment = await newEnvironment(server)
@@ -82,10 +82,9 @@ describe.each([
       await compactAll(server.env, environment, nowMs + 26 * HOUR_MS)
       expect(await archivedKeys(server.env, environment)).toHaveLength(1)
       return lived
-    }),
-  )
+    }))
 
-  it('while it deletes what was replaced', { timeout: 60_000 }, () =>
+  it('while it deletes what was replaced', () =>
     atEachCall(async (lastCall) => {
       const lines = [line(0), line(1_000)]
       const environment = await newEnvironment(server)
@@ -102,10 +101,9 @@ describe.each([
       expect(await readIds(environment)).toEqual(eventIdsOf(lines.toReversed()))
       expect(await archivedKeys(server.env, environment)).toHaveLength(1)
       return lived
-    }),
-  )
+    }))
 
-  it('while it erases', { timeout: 60_000 }, () =>
+  it('while it erases', () =>
     atEachCall(async (lastCall) => {
       const [gone, stays] = [line(0), line(1_000, { nodeId: NODES[1] })]
       const environment = await newEnvironment(server)
@@ -128,8 +126,7 @@ describe.each([
       expect(await readIds(environment)).toEqual([stays.eventId])
       expect(await knownKeys(environment)).toEqual(await archivedKeys(server.env, environment))
       return lived
-    }),
-  )
+    }))
 })
 
 it('a step whose Worker died is told of, and taken up again', async () => {

@@ -14,7 +14,7 @@ import { archivedKeys, compactAll, HOUR_MS, newEnvironment, NODES, START_MS } fr
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 /** As long as a line of an agent may be. */
@@ -34,7 +34,7 @@ async function send(environment: string, id: number, atMs: number): Promise<void
   expect([...(await writer.flush())]).toEqual([])
 }
 
-it('each line is in one of them, also those that came again', { timeout: 60_000 }, async () => {
+it('each line is in one of them, also those that came again', async () => {
   const environment = await newEnvironment(server)
   for (const id of [0, 1, 2, 3, 4]) await send(environment, id, id * 60_000)
   // In another step than its first copy; and at the same time as it.

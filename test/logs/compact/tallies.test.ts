@@ -13,7 +13,7 @@ import { compactAll, HOUR_MS, newEnvironment, NODES, START_MS } from './support.
 let server: TestServer
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 const [A = '', B = ''] = NODES

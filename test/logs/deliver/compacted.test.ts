@@ -25,7 +25,7 @@ let missed: string[]
 let lines: Written[]
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 
 beforeEach(async () => {

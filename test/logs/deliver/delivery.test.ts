@@ -21,7 +21,7 @@ let world: SinkWorld
 const destinations: HttpsServer[] = []
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => server.close())
 afterEach(async () => {
   for (const destination of destinations.splice(0)) await destination.close()

@@ -17,7 +17,7 @@ let server: TestServer
 let world: SinkWorld
 beforeAll(async () => {
   server = await startServer()
-}, 30_000)
+})
 afterAll(() => Promise.all([server.close(), hec.close(), elasticsearch.close(), s3.close()]))
 beforeEach(async () => {
   world = await newWorld(server)

@@ -27,7 +27,7 @@ beforeAll(async () => {
   bundle = buildWorker(join(folder, 'worker'))
   server = await startKillable(bundle, join(folder, 'data'), true)
   destination = await startHttpsServer()
-}, 60_000)
+})
 afterAll(async () => {
   await destination.close()
   await server.close()
@@ -86,7 +86,6 @@ it.skipIf(process.platform !== 'linux')(
     )
     expect(distinct).toHaveLength(ids.length)
   },
-  120_000,
 )
 
 it('follows no redirect to another host: not the lines, and not the secrets', async () => {

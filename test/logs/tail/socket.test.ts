@@ -4,17 +4,17 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../support/harness.ts'
 import { created } from '../../support/operator.ts'
 import { defaultEnvironmentId } from '../../support/queries.ts'
-import { configWithQuickQueues, logBody, sendLog } from '../support.ts'
+import { logBody, sendLog } from '../support.ts'
 import { missedOf, watchTailSocket } from './support.ts'
 
 let server: TestServer
 let nodeKey: string
 let environmentId: string
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
+  server = await startServer()
   nodeKey = await server.enroll('web-1')
   environmentId = await defaultEnvironmentId(server)
-}, 60_000)
+})
 afterAll(() => server.close())
 
 function send(numbers: readonly (number | string)[], name = 'uptime'): Promise<void> {
@@ -37,14 +37,14 @@ test('a viewer sees what it asked for, also after the object was evicted, and le
   expect(socket.numbers()).toEqual(['a', 'b'])
   socket.close()
   await server.until(async () => !(await followers()).includes('tail'))
-}, 30_000)
+})
 
 test('a follower that a crash left behind is taken off by the next object', async () => {
   await server.until(async () => !(await followers()).includes('tail'))
   await server.env.ARCHIVE_INDEX.getByName(environmentId).follow({ kind: 'tail', name: 'live' }, null)
   await send(['nobody watches'])
   await server.until(async () => !(await followers()).includes('tail'))
-}, 30_000)
+})
 
 test('a viewer gets as many as it gave credits for, is told what it missed, and goes on', async () => {
   const socket = await watchTailSocket(server)
@@ -60,7 +60,7 @@ test('a viewer gets as many as it gave credits for, is told what it missed, and 
   expect(missedOf(socket.seen)).toBeGreaterThanOrEqual(21)
   socket.close()
   other.close()
-}, 30_000)
+})
 
 test.each([{ type: 'credit', lines: -1 }, { type: 'hello' }, 7, null])(
   'a viewer that says %j is told to go',
@@ -85,7 +85,7 @@ test("a browser's token, which it says as a subprotocol, ends what it watches wh
   })
   expect(last.reason).toBe('the operator token was revoked')
   expect(await socket.closed).toBe(1008)
-}, 30_000)
+})
 
 test('there is room for 24, and then it says so', async () => {
   const sockets = await Promise.all(Array.from({ length: 24 }, () => watchTailSocket(server)))

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { startServer, type TestServer } from '../../support/harness.ts'
 import { created, makeEnvironment, problemOf } from '../../support/operator.ts'
 import { defaultEnvironmentId } from '../../support/queries.ts'
-import { configWithQuickQueues, idsOf, logBody, sendLog } from '../support.ts'
+import { idsOf, logBody, sendLog } from '../support.ts'
 import { missedOf, numbersOf, openSlowTail, watchTail, type TailLine } from './support.ts'
 
 let server: TestServer
@@ -14,11 +14,11 @@ let environmentId: string
 /** Ends whoever watches still. */
 const closers: (() => unknown)[] = []
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithQuickQueues() })
+  server = await startServer()
   nodeKey = await server.enroll('web-1')
   otherKey = await server.enroll('other')
   environmentId = await defaultEnvironmentId(server)
-}, 60_000)
+})
 afterAll(() => server.close())
 afterEach(async () => {
   await Promise.all(closers.splice(0).map((close) => close()))
@@ -113,7 +113,7 @@ describe('a viewer over HTTP', () => {
     }
     await server.until(async () => viewer.numbers().length === 5_000)
     expect(missedOf(viewer.seen)).toBe(0)
-  }, 30_000)
+  })
 
   test('that stands still misses lines, is told how many, and harms nobody', async () => {
     const slow = await openSlowTail(server)
@@ -134,7 +134,7 @@ describe('a viewer over HTTP', () => {
     expect(numbersOf(seen).length).toBeGreaterThan(0)
     expect(missedOf(seen)).toBeGreaterThan(0)
     expect(numbersOf(seen).length + missedOf(seen)).toBe(sent + 1)
-  }, 60_000)
+  })
 
   test('is not told what cannot be asked', async () => {
     const ask = (query: string) => server.operator('GET', `/environments/default/logs/tail${query}`)
@@ -162,7 +162,7 @@ describe('the archive', () => {
     })
     const storage = await server.worker.getDurableObjectStorage('TAIL', { name: environmentId })
     expect(await storage.exec('SELECT * FROM tail')).toEqual([])
-  }, 30_000)
+  })
 })
 
 describe('an operator token that is revoked', () => {
@@ -181,5 +181,5 @@ describe('an operator token that is revoked', () => {
     await viewer.ended
     await send([result('stays')])
     await stays.line(({ line }) => line?.['n'] === 'stays')
-  }, 60_000)
+  })
 })

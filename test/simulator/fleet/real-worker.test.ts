@@ -7,10 +7,12 @@ import { startFleet } from '../../../src/simulator/fleet/fleet.ts'
 import { OperatorClient } from '../../../src/simulator/fleet/operator-client.ts'
 import { PROFILES, configurationOf } from '../../../src/simulator/fleet/profiles.ts'
 import { elements, members } from '../../../src/simulator/fleet/raw-json.ts'
-import type { VerifyOptions } from '../../../src/simulator/fleet/verify.ts'
+import type { Verification, VerifyOptions } from '../../../src/simulator/fleet/verify.ts'
 import { subjectOf, verify } from '../../../src/simulator/fleet/verify.ts'
 import type { TestServer } from '../../support/harness.ts'
 import { OPERATOR_TOKEN, startServer } from '../../support/harness.ts'
+import type { Reader } from './recording.ts'
+import { makeRecording } from './recording.ts'
 
 const TEMPO = 30
 const NODES = 20
@@ -28,7 +30,11 @@ const PROFILE = {
 let server: TestServer
 let client: OperatorClient
 let fleet: Fleet
+/** Of the server itself; the others read what it said then: agents' last requests may still be on their way. */
+let verification: Verification
+/** What a verification needs that reads the recording. */
 let options: VerifyOptions
+let player: Reader
 const enough = new AbortController()
 
 beforeAll(async () => {
@@ -58,17 +64,19 @@ beforeAll(async () => {
   }, 200)
   await fleet.ended
   clearInterval(watching)
+  const recording = makeRecording(client)
+  player = recording.player
   options = {
     ...subjectOf(fleet),
-    client,
+    client: recording.recorder,
     environment: environment.id,
     isShared: false,
     sinceMs: Date.now(),
-    patienceMs: 20_000,
+    // Lines are on their way for some seconds.
+    patienceMs: 30_000,
   }
-  // Lines are on their way for some seconds.
-  await verify(options)
-}, 100_000)
+  verification = await verify(options)
+})
 afterAll(async () => {
   client.close()
   await server.close()
@@ -96,14 +104,8 @@ function hasSeenEverything(): boolean {
 }
 
 /** Verdicts that fail when the admin route answers otherwise. */
-async function faultsWith(changed: Partial<VerifyOptions['client']>): Promise<string[]> {
-  const tampered: VerifyOptions['client'] = {
-    json: (...args) => client.json(...args),
-    bytes: (path) => client.bytes(path),
-    items: (path) => client.items(path),
-    pages: (path) => client.pages(path),
-    ...changed,
-  }
+async function faultsWith(changed: Partial<Reader>): Promise<string[]> {
+  const tampered = { ...player, ...changed }
   const { verdicts } = await verify({ ...options, client: tampered, patienceMs: 0 })
   return verdicts.filter(({ isOk }) => !isOk).map(({ name }) => name)
 }
@@ -112,7 +114,7 @@ async function faultsWith(changed: Partial<VerifyOptions['client']>): Promise<st
 async function faults(pathEnd: RegExp, change: (items: string[]) => string[]): Promise<string[]> {
   return faultsWith({
     pages: async function* pages(path) {
-      for await (const page of client.pages(path)) {
+      for await (const page of player.pages(path)) {
         const items = elements(members(page).get('items') ?? '[]')
         yield `{"items":[${(pathEnd.test(path) ? change(items) : items).join(',')}]}`
       }
@@ -124,7 +126,7 @@ async function faults(pathEnd: RegExp, change: (items: string[]) => string[]): P
 function faultsOfRaw(change: (lines: string[]) => string[]): Promise<string[]> {
   return faultsWith({
     bytes: async (path) => {
-      const bytes = await client.bytes(path)
+      const bytes = await player.bytes(path)
       if (!path.includes('/archive/objects/') || !bytes) return bytes
       const lines = gunzipSync(bytes).toString().trimEnd().split('\n')
       return gzipSync(change(lines).join('\n'))
@@ -141,7 +143,7 @@ test('the Worker loses nothing', async () => {
   expect(fleet.answers.queries.length).toBeGreaterThanOrEqual(2)
   const { configurations, deletions, liveCarves, liveQueries } = fleet
   for (const deed of [configurations, deletions, liveCarves, liveQueries]) expect(deed?.failures).toEqual([])
-  const { examples, verdicts } = await verify(options)
+  const { examples, verdicts } = verification
   expect(examples).toEqual([])
   expect(verdicts.filter(({ isOk }) => !isOk)).toEqual([])
   expect(verdicts).toHaveLength(22)
@@ -175,7 +177,7 @@ describe('the verifier notices', () => {
     expect(await faults(/\/results$/, (items) => items.slice(1))).toEqual(['every answer is what was sent']))
   test('a file of which a bit is another', async () => {
     const bytes = async (path: string) => {
-      const found = await client.bytes(path)
+      const found = await player.bytes(path)
       if (path.endsWith('/archive') && found) found[700] = (found[700] ?? 0) ^ 1
       return found
     }
@@ -183,7 +185,7 @@ describe('the verifier notices', () => {
   })
   test('a file that is withheld', async () => {
     const items = async function* items<T>(path: string): AsyncGenerator<T> {
-      if (!path.endsWith('/carves')) yield* client.items<T>(path)
+      if (!path.endsWith('/carves')) yield* player.items<T>(path)
     }
     expect(await faultsWith({ items })).toEqual(['every file that was handed in is there'])
   })
@@ -207,14 +209,14 @@ describe('the verifier notices', () => {
     ]))
   test('a node of nobody', async () => {
     const items = async function* items<T>(path: string): AsyncGenerator<T> {
-      yield* client.items<T>(path)
+      yield* player.items<T>(path)
       if (path.endsWith('/nodes')) yield { id: 'stranger', hostname: 'stranger' } as T
     }
     expect(await faultsWith({ items })).toContain('no node is unexplained')
   })
   test('something in quarantine', async () => {
     const items = async function* items<T>(path: string): AsyncGenerator<T> {
-      yield* client.items<T>(path)
+      yield* player.items<T>(path)
       if (path.endsWith('/quarantine')) yield { nodeId: 'n', reason: 'malformed' } as T
     }
     expect(await faultsWith({ items })).toEqual(['nothing is in quarantine'])
