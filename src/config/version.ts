@@ -28,9 +28,14 @@ export interface CheckedVersion {
 
 /**
  * Checks a base and its layers. A fault of the base has its pointer; a fault that only a combination has begins with the
- * names of its layers, e.g. `/layers/linux+canary/schedule/a`.
+ * names of its layers, e.g. `/layers/linux+canary/schedule/a`. `served` makes of a combination's document what agents
+ * get.
  */
-export function checkVersion(base: string, layers: readonly NewLayer[]): Result<CheckedVersion, Rejection> {
+export function checkVersion(
+  base: string,
+  layers: readonly NewLayer[],
+  served: (text: string, mask: number) => string = (text) => text,
+): Result<CheckedVersion, Rejection> {
   const checkedBase = checkConfiguration(base)
   if (!checkedBase.ok) return checkedBase
   const compacted: NewLayer[] = []
@@ -47,9 +52,10 @@ export function checkVersion(base: string, layers: readonly NewLayer[]): Result<
   const { compact, bytes, warnings } = checkedBase.value
   const found = new Findings(warnings)
   for (const mask of masks) {
-    if (mask === 0) continue
     const chosen = compacted.filter((_layer, index) => (mask & (1 << index)) !== 0)
-    const checked = checkConfiguration(mergeLayers(compact, chosen).text)
+    const text = served(mergeLayers(compact, chosen).text, mask)
+    if (text === compact) continue
+    const checked = checkConfiguration(text)
     const names = chosen.map(({ name }) => name).join('+')
     if (checked.ok) found.warn(names, checked.value.warnings)
     else if (checked.reason.kind === 'invalid') found.refuse(names, checked.reason.errors)
@@ -82,7 +88,7 @@ class Findings {
     for (const finding of findings) {
       if (this.#seen.has(textOf(finding))) continue
       this.#seen.add(textOf(finding))
-      list.push({ ...finding, pointer: `/layers/${names}${finding.pointer}` })
+      list.push({ ...finding, pointer: `${names === '' ? '' : `/layers/${names}`}${finding.pointer}` })
     }
   }
 }

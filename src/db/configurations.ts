@@ -2,7 +2,9 @@
 
 import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import type { Held } from '../fleet/held.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
+import { rememberHeld } from './held-options.ts'
 import { configurationDocuments, configurationLayers, configurations } from './schema.ts'
 
 export type ConfigurationRow = typeof configurations.$inferSelect
@@ -125,9 +127,11 @@ export async function insertConfiguration(
   note: ChangeNote,
   configuration: Pick<ConfigurationRow, 'environmentId' | 'version' | 'document' | 'sha256' | 'message'> & {
     layers: readonly ConfigurationLayer[]
+    /** What nodes may hold from now on. */
+    held: readonly Held[]
   },
 ): Promise<number> {
-  const { environmentId, version, document, sha256, message, layers } = configuration
+  const { environmentId, version, document, sha256, message, layers, held } = configuration
   const { revision } = await commitChange(db, note, 'environment', [
     db.insert(configurations).values({
       environmentId,
@@ -138,6 +142,7 @@ export async function insertConfiguration(
       createdBy: note.actor,
       message,
     }),
+    rememberHeld(db, environmentId, held),
     ...layers.flatMap((layer, position) => [
       db
         .insert(configurationDocuments)

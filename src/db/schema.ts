@@ -76,6 +76,16 @@ export const configurationDocuments = sqliteTable(
   (table) => [primaryKey({ columns: [table.environmentId, table.sha256] })],
 )
 
+export const heldOptions = sqliteTable(
+  'held_options',
+  {
+    environmentId: text('environment_id').notNull(),
+    pointer: text('pointer').notNull(),
+    platform: text('platform').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.pointer, table.platform] })],
+)
+
 export const queries = sqliteTable('queries', {
   id: text('id').primaryKey(),
   environmentId: text('environment_id').notNull(),

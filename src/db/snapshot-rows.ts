@@ -1,7 +1,9 @@
 /** What snapshots are compiled from: one D1 batch, so that what is read belongs together. */
 
+import type { Held } from '../fleet/held.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
+import { heldOfRow } from './held-options.ts'
 
 export interface EnvironmentRows {
   environment: {
@@ -16,6 +18,8 @@ export interface EnvironmentRows {
   configuration: { version: number; document: string }
   /** Over that document, in order. */
   layers: LayerRow[]
+  /** What nodes may hold of versions before. */
+  held: Held[]
   queries: {
     number: number
     id: string
@@ -70,6 +74,7 @@ const LAYER_SETS = `SELECT l.position, c.chunk, c.bits FROM configuration_layers
   JOIN node_sets AS s ON s.environment_id = l.environment_id AND s.name = json_extract(l.match, '$.nodeSet')
   JOIN node_set_chunks AS c ON c.node_set_id = s.id
   WHERE l.environment_id = ?1 AND l.version = ${LATEST}`
+const HELD = `SELECT pointer, platform FROM held_options WHERE environment_id = ?1 ORDER BY pointer, platform`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
   log_results AS logResults, discovery, max_rows_per_node AS maxRowsPerNode,
   late_from IS NOT NULL AS staysOpen FROM queries
@@ -96,6 +101,7 @@ export async function readEnvironmentRows(
     LAYERS,
     LAYER_TAGS,
     LAYER_SETS,
+    HELD,
   ]
   const results = await db.batch(statements.map((sql) => db.prepare(sql).bind(environmentId)))
   const [environment] = rowsOf<EnvironmentRows['environment']>(results[0])
@@ -109,6 +115,7 @@ export async function readEnvironmentRows(
     environment,
     configuration,
     layers: layersOf(results[6], results[7], results[8]),
+    held: rowsOf<{ pointer: string; platform: string }>(results[9]).map(heldOfRow),
     queries: rowsOf<QueryRow>(results[2]).map((query) => ({
       ...query,
       // D1 hands BLOBs out as arrays of numbers.

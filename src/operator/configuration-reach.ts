@@ -3,8 +3,11 @@
 import { z } from '@hono/zod-openapi'
 import { asOneValue, type VersionContent } from '../config/content.ts'
 import { differenceOf } from '../config/difference.ts'
+import { clearHeld, distinct as distinctHeld, heldOf, heldUnder } from '../config/held.ts'
 import { compareItems } from '../config/items.ts'
 import { mergeLayers } from '../config/merge.ts'
+import { takenOut } from '../config/taken-out.ts'
+import type { Held } from '../fleet/held.ts'
 import { cellsOf, type Cell } from '../fleet/layer-cells.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
@@ -24,11 +27,18 @@ export const reachSchema = {
   combinations: z.array(
     z.object({ layers: z.array(z.string()), nodes: z.int(), nodesChanged: z.int(), bytes: z.int() }),
   ),
+  cleared: z
+    .array(z.object({ pointer: z.string(), value: z.unknown() }))
+    .openapi({ description: 'Taken out, kept by agents, and so sent with this value from now on' }),
+  untilRestart: z
+    .array(z.object({ pointer: z.string(), reason: z.string() }))
+    .openapi({ description: 'Taken out, and kept by agents until they restart' }),
 }
 
 /** The reply of plan. */
 export async function planOf(c: OperatorContext, prepared: PreparedVersion) {
   const { present, wanted, sha256, warnings } = prepared
+  const { cleared, lasting } = takenOut(present, wanted)
   const changes = differenceOf(asOneValue(present), asOneValue(wanted))
   return {
     version: present.version,
@@ -36,12 +46,14 @@ export async function planOf(c: OperatorContext, prepared: PreparedVersion) {
     ...compareItems(present, wanted),
     changes: changes.slice(0, MAX_CHANGES),
     truncated: changes.length > MAX_CHANGES,
-    ...(await reachOf(c, present, wanted)),
+    ...(await reachOf(c, prepared)),
+    cleared,
+    untilRestart: lasting,
     warnings,
   }
 }
 
-async function reachOf(c: OperatorContext, present: VersionContent, wanted: VersionContent) {
+async function reachOf(c: OperatorContext, { present, wanted, held }: PreparedVersion) {
   const matches = distinct([...present.layers, ...wanted.layers].map(({ match }) => match))
   const resolver = new TargetResolver(targetPlace(c))
   const everyone = await resolver.resolve({ all: true }, '')
@@ -49,8 +61,8 @@ async function reachOf(c: OperatorContext, present: VersionContent, wanted: Vers
   // A tag or platform that no node has yet is nobody, not a fault.
   for (const match of matches) sets.push(await resolver.resolve(targetsOf(match), ''))
   const cells = cellsOf(everyone, sets)
-  const before = new Documents(present, matches)
-  const after = new Documents(wanted, matches)
+  const before = new Documents(present, matches, held)
+  const after = new Documents(wanted, matches, distinctHeld([...held, ...heldOf(wanted)]))
   const combinations = new Map<
     string,
     { layers: string[]; nodes: number; nodesChanged: number; bytes: number }
@@ -82,22 +94,28 @@ async function reachOf(c: OperatorContext, present: VersionContent, wanted: Vers
 class Documents {
   readonly #content: VersionContent
   readonly #bits: number[]
+  readonly #held: readonly Held[]
   readonly #known = new Map<string, { names: string[]; text: string }>()
 
-  constructor(content: VersionContent, matches: readonly LayerMatch[]) {
+  constructor(content: VersionContent, matches: readonly LayerMatch[], held: readonly Held[]) {
     this.#content = content
+    this.#held = held
     this.#bits = content.layers.map(({ match }) => 1 << indexOf(match, matches))
   }
 
   of(mask: number): { names: string[]; text: string } {
-    const layers = this.#content.layers.filter((_layer, index) => (mask & (this.#bits[index] ?? 0)) !== 0)
-    const names = layers.map(({ name }) => name)
+    const { document, layers } = this.#content
+    const isThere = (index: number) => (mask & (this.#bits[index] ?? 0)) !== 0
+    const chosen = layers.filter((_layer, index) => isThere(index))
+    const names = chosen.map(({ name }) => name)
     const key = names.join('+')
     const known = this.#known.get(key)
     if (known !== undefined) return known
-    const made = { names, text: mergeLayers(this.#content.document, layers).text }
-    this.#known.set(key, made)
-    return made
+    const own = layers.reduce((bits, _layer, index) => (isThere(index) ? bits | (1 << index) : bits), 0)
+    const matches = layers.map(({ match }) => match)
+    const { text } = clearHeld(mergeLayers(document, chosen).text, heldUnder(this.#held, matches, own))
+    this.#known.set(key, { names, text })
+    return { names, text }
   }
 }
 

@@ -1,21 +1,29 @@
 /** /environments/{env}/nodes/{id}/configuration: the document that a node gets, and which layer decided what. */
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { clearHeld, heldUnder } from '../config/held.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { latestConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
+import { listHeldOptions } from '../db/held-options.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies } from './describe.ts'
 import { notFound } from './problem.ts'
 
+/** Stands for a layer where the server takes back what agents would keep. */
+const CLEARING = "osquery's default"
+
 const nodeConfigurationSchema = z
   .object({
     version: z.int(),
     layers: z.array(z.string()).openapi({ description: 'Those that apply, in their order' }),
-    origins: z
-      .array(z.object({ pointer: z.string(), layer: z.string() }))
-      .openapi({ description: 'The places that a layer decided; everything else is the base' }),
+    origins: z.array(z.object({ pointer: z.string(), layer: z.string() })).openapi({
+      description: `The places that a layer decided, or "${CLEARING}"; everything else is the base`,
+    }),
+    untilRestart: z
+      .array(z.object({ pointer: z.string(), reason: z.string() }))
+      .openapi({ description: 'What the node may hold from before, and nothing takes back' }),
     document: z.record(z.string(), z.unknown()),
   })
   .openapi('NodeConfiguration')
@@ -41,8 +49,14 @@ async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Respo
   const tags = (await tagsOf(c.var.db, node.environmentId, [node.id])).get(node.id) ?? []
   const layers: ConfigurationLayer[] = []
   for (const layer of all) if (await appliesTo(c, layer, node, tags)) layers.push(layer)
-  const { text, origins } = mergeLayers(document, layers)
-  const head = JSON.stringify({ version, layers: layers.map(({ name }) => name), origins }).slice(0, -1)
+  const merged = mergeLayers(document, layers)
+  const mask = all.reduce((bits, layer, index) => (layers.includes(layer) ? bits | (1 << index) : bits), 0)
+  const held = await listHeldOptions(c.var.db, node.environmentId)
+  const matches = all.map(({ match }) => match)
+  const { text, cleared, lasting } = clearHeld(merged.text, heldUnder(held, matches, mask))
+  const origins = [...merged.origins, ...cleared.map(({ pointer }) => ({ pointer, layer: CLEARING }))]
+  const names = layers.map(({ name }) => name)
+  const head = JSON.stringify({ version, layers: names, origins, untilRestart: lasting }).slice(0, -1)
   // The document's own text, so that numbers are shown as they are served.
   return c.body(`${head},"document":${text}}`, 200, { 'content-type': 'application/json' })
 }

@@ -1,7 +1,9 @@
 /** The one way in which a configuration changes: a new version, checked as a whole, audited, published. */
 
 import type { VersionContent } from '../config/content.ts'
+import { clearHeld, distinct, heldOf, heldUnder } from '../config/held.ts'
 import type { Finding } from '../config/report.ts'
+import { takenOut } from '../config/taken-out.ts'
 import { checkVersion } from '../config/version.ts'
 import {
   insertConfiguration,
@@ -11,6 +13,8 @@ import {
   type ConfigurationRow,
 } from '../db/configurations.ts'
 import { isUniqueViolation } from '../db/control.ts'
+import { listHeldOptions } from '../db/held-options.ts'
+import type { Held } from '../fleet/held.ts'
 import { sha256HexOfText } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { environmentChangeNote } from './change-note.ts'
@@ -24,6 +28,8 @@ const MAX_ATTEMPTS = 3
 /** A version that could be stored, beside the present one. */
 export interface PreparedVersion {
   present: ConfigurationRow & VersionContent
+  /** What nodes may hold of the present version and those before. */
+  held: Held[]
   wanted: { document: string; layers: ConfigurationLayer[] }
   sha256: string
   bytes: number
@@ -83,7 +89,13 @@ export async function prepareVersion(
     return fail(conflict('/expectedVersion', `the newest version is ${row.version}`))
   const present = { ...row, layers: await layersOfVersion(c.var.db, environmentId, row.version) }
   const wanted = change({ document: present.document, layers: present.layers })
-  const checked = checkVersion(wanted.document, wanted.layers)
+  const held = distinct([...(await listHeldOptions(c.var.db, environmentId)), ...heldOf(present)])
+  const matches = wanted.layers.map(({ match }) => match)
+  const checked = checkVersion(
+    wanted.document,
+    wanted.layers,
+    (text, mask) => clearHeld(text, heldUnder(held, matches, mask)).text,
+  )
   if (!checked.ok) {
     return fail(
       checked.reason.kind === 'not-json'
@@ -91,19 +103,27 @@ export async function prepareVersion(
         : unprocessable(...checked.reason.errors),
     )
   }
-  const { document, bytes, warnings } = checked.value
+  const { document, bytes } = checked.value
   const layers = await Promise.all(
     checked.value.layers.map(async (layer) => ({ ...layer, sha256: await sha256HexOfText(layer.document) })),
   )
   const sha256 = await hashOfVersion(document, layers)
-  return ok({ present, wanted: { document, layers }, sha256, bytes, warnings })
+  const warnings = [...checked.value.warnings, ...lastingWarnings(present, { document, layers })]
+  return ok({ present, held, wanted: { document, layers }, sha256, bytes, warnings })
+}
+
+function lastingWarnings(present: VersionContent, wanted: VersionContent): Finding[] {
+  return takenOut(present, wanted).lasting.map(({ pointer, reason }) => ({
+    pointer,
+    detail: `was taken out, but lasts until restart: ${reason}`,
+  }))
 }
 
 /** Null where another version is the newest by now. */
 async function store(
   c: OperatorContext,
   message: string,
-  { present, wanted, sha256, bytes }: PreparedVersion,
+  { present, held, wanted, sha256, bytes }: PreparedVersion,
 ): Promise<{ version: number; revision: number } | null> {
   const environmentId = c.var.environment.id
   if (present.sha256 === sha256) return { version: present.version, revision: c.var.environment.revision }
@@ -116,6 +136,7 @@ async function store(
       sha256,
       message,
       ...wanted,
+      held: distinct([...held, ...heldOf(wanted)]),
     })
     return { version, revision }
   } catch (error) {

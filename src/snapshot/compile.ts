@@ -1,5 +1,6 @@
 /** Turns what D1 holds of an environment into parts and the base of a head. Pure but for hashing. */
 
+import { clearHeld, heldUnder } from '../config/held.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { nameTableBytes } from '../config/name-table.ts'
 import { masksInUse, type LayerSelector } from '../fleet/layers.ts'
@@ -65,9 +66,9 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     parts.set(hash, bytes)
     return hash
   }
-  // The operator's document is served as it was written; a document for each splay bucket joins it here once
-  // intervals are managed by the server.
-  const configurationParts = [await keep(utf8(rows.configuration.document))]
+  // The operator's document is served as it was written, unless it has to take something back from agents; a document
+  // for each splay bucket joins it here once intervals are managed by the server.
+  const configurationParts = [await keep(utf8(served(rows, 0)))]
   const layered = layerDocuments(rows)
   const layers = await layersOf(rows, layered, keep)
   const namesPart = await keep(nameTableBytes([rows.configuration.document, ...layered.values()]))
@@ -97,20 +98,20 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
 }
 
 /** The document of each combination of layers that some node has or may get, by its mask. */
-function layerDocuments({ configuration, layers }: EnvironmentRows): Map<number, string> {
+function layerDocuments(rows: EnvironmentRows): Map<number, string> {
+  const { layers } = rows
   if (layers.length === 0) return new Map()
   const masks = masksInUse(
     layers.map(({ platform, members }) => (isFamily(platform) ? { platform } : { members })),
   )
-  return new Map(
-    masks.map((mask) => [
-      mask,
-      mergeLayers(
-        configuration.document,
-        layers.filter((_layer, index) => (mask & (1 << index)) !== 0),
-      ).text,
-    ]),
-  )
+  return new Map(masks.map((mask) => [mask, served(rows, mask)]))
+}
+
+/** What the nodes of one combination get: the layers over the base, and what clears what they may hold from before. */
+function served({ configuration, layers, held }: EnvironmentRows, mask: number): string {
+  const chosen = layers.filter((_layer, index) => (mask & (1 << index)) !== 0)
+  const { text } = mergeLayers(configuration.document, chosen)
+  return clearHeld(text, heldUnder(held, layers, mask)).text
 }
 
 async function layersOf(

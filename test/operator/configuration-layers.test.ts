@@ -74,6 +74,7 @@ describe('layers', () => {
       version: 4,
       layers: ['linux', 'canary'],
       origins: [{ pointer: '/schedule/uptime', layer: 'canary' }],
+      untilRestart: [],
       document: { options: { distributed_interval: 10 }, schedule: {} },
     })
     expect(problemOf(await server.operator('GET', path.replace('default', 'other'))).status).toBe(404)

@@ -75,6 +75,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
     { maxLength: 3, selector: ({ number }) => number },
   ),
   layers: fc.constant([]),
+  held: fc.constant([]),
   revokedOrdinals: ordinals,
   nodeCount: fc.nat(),
 })

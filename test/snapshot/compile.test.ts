@@ -16,6 +16,7 @@ const ROWS: EnvironmentRows = {
   },
   configuration: { version: 3, document: DOCUMENT },
   layers: [],
+  held: [],
   queries: [],
   revokedOrdinals: [],
   nodeCount: 0,

@@ -32,6 +32,10 @@ export function showCounts({ counts, items }: Counted, print: (line: string) => 
 /** A plan, the numbers of nodes last. */
 export function showPlan(plan: Plan, print: (line: string) => void): void {
   showCounts(plan, print)
+  for (const { pointer, value } of plan.cleared)
+    print(plain(`taken out: ${pointer}; agents get ${JSON.stringify(value)} instead, osquery's default`))
+  for (const { pointer, reason } of plan.untilRestart)
+    print(plain(`taken out: ${pointer}; lasts until restart: ${reason}`))
   for (const { name, nodes } of plan.layers) print(`layer ${name}: ${nodes} nodes now`)
   for (const { layers, nodes, nodesChanged, bytes } of plan.combinations) {
     const which = layers.length === 0 ? 'the base alone' : layers.join(' + ')

@@ -28,6 +28,8 @@ export const planShape = z.object({
   changes: z.array(z.object({ pointer: z.string(), change: z.string() })),
   nodes: z.number(),
   nodesChanged: z.number(),
+  cleared: z.array(z.object({ pointer: z.string(), value: z.unknown() })),
+  untilRestart: z.array(z.object({ pointer: z.string(), reason: z.string() })),
   layers: z.array(z.object({ name: z.string(), nodes: z.number() })),
   combinations: z.array(
     z.object({

@@ -146,6 +146,17 @@ describe('npm run config -- plan, apply, export', () => {
     )
   })
 
+  it('say what agents keep of what is taken out', async () => {
+    await write({ 'config.yaml': 'options: {verbose: true, host_identifier: uuid}\n' })
+    await onServer('apply')
+    await write({ 'config.yaml': '{}' })
+    const { out } = await onServer('plan')
+    expect(out).toContain("taken out: /options/verbose; agents get false instead, osquery's default\n")
+    expect(out).toContain(
+      'taken out: /options/host_identifier; lasts until restart: agents read it when they start\n',
+    )
+  })
+
   it('leave files as they are that say the same already', async () => {
     await write(FILES)
     await onServer('apply')

@@ -122,7 +122,7 @@ spec: {name: x}
     expect(warnings).toEqual([
       ['packs/global.yaml', '/kind', 18, 'is not imported: label'],
       ['packs/global.yaml', '/spec/automations_enabled', 7, 'is left out: it means something to Fleet only'],
-      ['packs/global.yaml', '/spec', 15, 'has no interval and no pack names it: it is not scheduled'],
+      ['packs/global.yaml', '/spec', 16, 'has no interval and no pack names it: it is not scheduled'],
     ])
   })
 
