@@ -64,7 +64,7 @@ const wranglerPath = createRequire(import.meta.url).resolve('wrangler')
 const { Miniflare, convertV4MiniflareOptions } = createRequire(wranglerPath)('miniflare') as MiniflareModule
 
 export interface BenchServerOptions {
-  /** How long queues wait for a full batch; as wrangler.toml says where it is not said. */
+  /** How long queues wait for a full batch, and until one that failed comes again; else as wrangler.toml says. */
   queueWaitS?: number
 }
 
@@ -154,10 +154,16 @@ export async function startBenchServer(
 function consumersWaiting(consumers: unknown, waitS: number | undefined): unknown {
   if (waitS === undefined) return consumers
   return Object.fromEntries(
-    Object.entries(consumers as Record<string, { maxBatchTimeout?: number }>).map(([queue, consumer]) => [
-      queue,
-      { ...consumer, maxBatchTimeout: Math.min(waitS, consumer.maxBatchTimeout ?? waitS) },
-    ]),
+    Object.entries(consumers as Record<string, { maxBatchTimeout?: number; retryDelay?: number }>).map(
+      ([queue, consumer]) => [
+        queue,
+        {
+          ...consumer,
+          maxBatchTimeout: Math.min(waitS, consumer.maxBatchTimeout ?? waitS),
+          retryDelay: Math.min(waitS, consumer.retryDelay ?? waitS),
+        },
+      ],
+    ),
   )
 }
 

@@ -59,16 +59,18 @@ export interface FaultRunOptions {
   lines: number
   /** A fault is on for this long at the most, or until half of its POSTs are through. */
   spellMs: number
+  /** A machine that is too busy for all of a spell's lines sends fewer: so many, the table says. */
+  maxSpellMs: number
 }
 
 export async function runFaults(
   server: BenchServer,
   nodes: readonly BenchNode[],
-  { lines, spellMs }: FaultRunOptions,
+  options: FaultRunOptions,
 ): Promise<FaultRun> {
   await insertNodes(server, nodes)
   const destinations = [await startGeneric(server, 'first'), await startSplunk(server, 'second')]
-  const posts = Math.ceil(lines / LINES_OF_POST / SPELLS.length) * SPELLS.length
+  const posts = Math.ceil(options.lines / LINES_OF_POST / SPELLS.length) * SPELLS.length
   const first = lastLineNumber() + 1
   const newCounter = () => new LineCounter(first, posts * LINES_OF_POST)
   const counters = destinations.map((destination) => {
@@ -83,10 +85,10 @@ export async function runFaults(
     const spells: Spell[] = []
     for (const fault of SPELLS) {
       poster.nextNodes()
-      spells.push(await runSpell(server, poster, fault, posts / SPELLS.length, spellMs))
+      spells.push(await runSpell(server, poster, fault, posts / SPELLS.length, options))
     }
     const postedMs = performance.now()
-    await drained(server, counters)
+    await drained(server, counters, poster.count.lines)
     const drainedMs = performance.now()
     const reader = newCounter()
     const pages = await readAll(server, ({ number, eventId }) => reader.take(number, eventId))
@@ -94,8 +96,11 @@ export async function runFaults(
     return {
       sent: poster.count,
       spells,
-      reader: { ...reader.count(), pages },
-      sinks: counters.map((counter, at) => ({ ...counter.count(), kind: destinations[at]?.kind ?? '' })),
+      reader: { ...reader.count(poster.count.lines), pages },
+      sinks: counters.map((counter, at) => ({
+        ...counter.count(poster.count.lines),
+        kind: destinations[at]?.kind ?? '',
+      })),
       sameIds: counters.every((counter) => counter.hasSameIdsAs(reader)),
       memory: memory.use(),
       seconds: {
@@ -117,31 +122,34 @@ async function runSpell(
   poster: Poster,
   fault: Pick<Fault, 'target' | 'mode'>,
   posts: number,
-  spellMs: number,
+  { spellMs, maxSpellMs }: FaultRunOptions,
 ): Promise<Spell> {
+  const sentBefore = poster.count.acknowledged
   const refusedBefore = poster.count.refused
   const half = Math.ceil(posts / 2)
   const startedMs = Date.now()
   let struck = 0
   let isThrough = false
   await setFaults(server, [{ ...fault, share: 1 }])
-  const wounded = sendSome(poster, half).then(() => (isThrough = true))
+  const wounded = sendSome(poster, half, startedMs + maxSpellMs / 2).then(() => (isThrough = true))
   while ((!isThrough && Date.now() - startedMs < spellMs) || struck === 0) {
     if (Date.now() - startedMs > spellMs + STRIKE_WITHIN_MS) break
     await new Promise((resolve) => setTimeout(resolve, 50))
     struck += await takeStruck(server)
   }
   struck += await setFaults(server, [])
-  await Promise.all([wounded, sendSome(poster, posts - half)])
+  const endsAtMs = startedMs + maxSpellMs
+  await Promise.all([wounded, sendSome(poster, posts - half, endsAtMs)])
   const refused = poster.count.refused - refusedBefore
-  return { name: `${fault.target} ${fault.mode}`, struck, posts, refused }
+  const name = `${fault.target} ${fault.mode}`
+  return { name, struck, posts: poster.count.acknowledged - sentBefore, refused }
 }
 
-async function sendSome(poster: Poster, posts: number): Promise<void> {
+async function sendSome(poster: Poster, posts: number, endsAtMs: number): Promise<void> {
   let left = posts
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
-      while (left > 0) {
+      while (left > 0 && Date.now() < endsAtMs) {
         left -= 1
         await poster.post(LINES_OF_POST)
       }
@@ -166,12 +174,12 @@ async function timesIn(reply: Response): Promise<number> {
 }
 
 /** Waits until the sinks have everything, or nothing comes any more: what is missing then is told by the counts. */
-async function drained(server: BenchServer, counters: readonly LineCounter[]): Promise<void> {
+async function drained(server: BenchServer, counters: readonly LineCounter[], sent: number): Promise<void> {
   let last = -1
   let lastMs = Date.now()
   for (;;) {
     const lines = counters.reduce((sum, counter) => sum + counter.lines, 0)
-    if (counters.every((counter) => counter.isComplete)) return
+    if (counters.every((counter) => counter.lines >= sent)) return
     if (lines !== last) [last, lastMs] = [lines, Date.now()]
     if (Date.now() - lastMs > STUCK_AFTER_MS) return
     // The schedule's work goes on as it does each minute: what lost its message is found in the inbox.

@@ -38,11 +38,6 @@ export class LineCounter {
     return this.#lines
   }
 
-  /** Whether every line was seen. */
-  get isComplete(): boolean {
-    return this.#lines === this.#times.length
-  }
-
   take(number: number, eventId: string): void {
     const at = number - this.#first
     const times = this.#times[at]
@@ -69,11 +64,12 @@ export class LineCounter {
     })
   }
 
-  count(): LineCount {
+  /** What was seen, of so many that were sent: the first ones. */
+  count(sent = this.#times.length): LineCount {
     const seen = this.#ids.filter((_, at) => (this.#times[at] ?? 0) > 0).sort()
     return {
       lines: this.#lines,
-      missing: this.#times.length - this.#lines,
+      missing: sent - this.#lines,
       again: this.#again,
       eventIds: seen.reduce((sum, id, at) => sum + (at === 0 || id !== seen[at - 1] ? 1 : 0), 0),
       otherIds: this.#otherIds,
