@@ -13,18 +13,18 @@ import { measureThroughput, throughputGoals, throughputTable } from './throughpu
 const NODES = 200
 const FULL_FAULTS = { lines: 1_000_000, spellMs: 5_000, maxSpellMs: 30_000 }
 const FULL_OUTAGE = { wellMs: 8_000, awayMs: 60_000, linesPerSecond: 4_000 }
-const SHORT_OUTAGE = { wellMs: 1_500, awayMs: 3_000, linesPerSecond: 2_500 }
+const SHORT_OUTAGE = { wellMs: 2_000, awayMs: 2_500, linesPerSecond: 2_500 }
 const FULL_DAY = { nodes: 10_000, linesAnHour: 12 }
-const SHORT_DAY = { nodes: 500, linesAnHour: 4 }
-const SHORT_FAULTS = { lines: 50_000, spellMs: 400, maxSpellMs: 3_000 }
+const SHORT_DAY = { nodes: 300, linesAnHour: 4 }
+const SHORT_FAULTS = { lines: 25_000, spellMs: 300, maxSpellMs: 3_000 }
 
 export async function runLogs({ short }: BenchOptions): Promise<BenchResult> {
-  const operations = await countOperations(short ? 200 : 1_000)
+  const operations = await countOperations(short ? 100 : 1_000)
   console.log(`${operationsTable(operations)}\n`)
   const server = await startBenchServer('test/bench/logs/entry.ts', ['stages'], { queueWaitS: 1 })
   try {
     const nodes = await makeNodes(server, NODES)
-    const throughput = await measureThroughput(server, nodes, short ? 500 : 2_500, short ? 1 : 5)
+    const throughput = await measureThroughput(server, nodes, short ? 300 : 2_500, short ? 1 : 5)
     console.log(`${throughputTable(throughput)}\n`)
     const faults = await runFaults(server, nodes, short ? SHORT_FAULTS : FULL_FAULTS)
     console.log(`${faultTables(faults)}\n`)
