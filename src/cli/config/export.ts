@@ -4,7 +4,7 @@ import { compactJson } from '../../config/compact.ts'
 import { readDirectory } from '../../config/import/directory.ts'
 import type { SourceFile } from '../../config/import/source.ts'
 import { writeDirectory } from '../../config/import/write.ts'
-import { readMatch } from '../../config/layer-rules.ts'
+import { LAYER_NAME, readMatch } from '../../config/layer-rules.ts'
 import type { NewLayer } from '../../config/version.ts'
 import { itemTexts, memberTexts } from '../../lib/json-members.ts'
 import { CliFailure } from '../failure.ts'
@@ -69,7 +69,8 @@ function contentOf(text: string): Content {
     const facts = memberTexts(layer)
     const name: unknown = JSON.parse(facts.get('name') ?? 'null')
     const match = readMatch(JSON.parse(facts.get('match') ?? 'null'))
-    if (typeof name !== 'string' || match === null)
+    // A name becomes a path: a server may not choose where on this machine.
+    if (typeof name !== 'string' || !LAYER_NAME.test(name) || match === null)
       throw new CliFailure('The server has a layer that is not understood here.')
     return { name, match, document: facts.get('document') ?? '{}' }
   })

@@ -34,8 +34,8 @@ interface Split {
 
 /** Packs that stand last and sorted need no mention in the base. */
 function splitByName(document: string): Split {
-  const { members, files } = taken(document)
-  if (files.length > 0) members.delete('packs')
+  const { members, packs, files } = taken(document)
+  if (files.length > 0 && files.length === packs.size) members.delete('packs')
   return { base: objectText(members), packs: files.map(({ file }) => file) }
 }
 
@@ -47,15 +47,20 @@ function splitInPlace(document: string): Split {
   return { base: objectText(members), packs: files.map(({ file }) => file) }
 }
 
+/** File systems end at 255 bytes. */
+const MAX_FILE_NAME = 200
+
 function taken(document: string) {
   const members = memberTexts(document)
   const isWhole = isObject((JSON.parse(document) as { packs?: unknown }).packs)
   const packs = isWhole ? memberTexts(members.get('packs') ?? '{}') : new Map<string, string>()
   const names = new Set<string>()
-  const files = [...packs].map(([name, text]) => {
+  const files = [...packs].flatMap(([name, text]) => {
     const fileName = fileNameOf(name, names)
+    // Such a pack stays in the base.
+    if (fileName === '' || fileName.length > MAX_FILE_NAME) return []
     names.add(fileName.toLowerCase())
-    return { name, file: { path: `packs/${fileName}.json`, text: prettyJson(text) } }
+    return [{ name, file: { path: `packs/${fileName}.json`, text: prettyJson(text) } }]
   })
   return { members, packs, files }
 }
