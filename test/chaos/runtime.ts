@@ -149,6 +149,13 @@ export class Runtime {
     if (reply.status !== 200) throw new Error(`the cron trigger answered ${reply.status}: ${text}`)
   }
 
+  /** Bodies of an environment that were acknowledged and are not in the archive yet; at most 1,000 are counted. */
+  async waitingBodies(environmentId: string): Promise<number> {
+    if (this.#miniflare === undefined) throw new Error('not started')
+    const { ARCHIVE } = (await this.#miniflare.getBindings(FRONT)) as Env
+    return (await ARCHIVE.list({ prefix: `inbox/${environmentId}/` })).objects.length
+  }
+
   /** Where the inspector finds the isolates of Worker and objects. */
   async inspectors(): Promise<URL[]> {
     if (this.#miniflare === undefined) throw new Error('not started')

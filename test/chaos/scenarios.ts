@@ -28,13 +28,17 @@ const ENROLL_WITHIN_MS = 60_000
 const WHOLE_WITHIN_MS = 60_000
 /** Polls every 3 s, lines every 3 s, configuration every 15 s; and what an operator does beside. */
 const LOAD = { tempo: 20, queryEveryMs: 6_000, carveEveryMs: 15_000, deleteEveryMs: 13_000 }
-/** Lines that are in the inbox when the faults end need a tick of the cron trigger and the consumer's turn. */
-const VERIFY_PATIENCE_MS = 60_000
+/** The archive is whole when reading begins, see untilArchived; what is read may be a little older. */
+const VERIFY_PATIENCE_MS = 15_000
+/** The consumer is given up where it archives nothing for so long; messages that failed often are away for a minute. */
+const NO_PROGRESS_MS = 75_000
 /** Objects try again what failed while they put a carve together. */
 const CARVE_PATIENCE_MS = 45_000
-const TICK_EVERY_MS = 4_000
+/** The platform's is a minute; each tick sends a message for every body that waits, so that often is no help. */
+const TICK_EVERY_MS = 15_000
 /** The sweeper leaves alone what is younger than this; nothing is on its way any more when it is told to hurry. */
 const AHEAD_MS = 60_000
+const INBOX_POLL_MS = 500
 
 /** Everything that can break, in turn and at random, under one fleet. */
 async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosReport> {
@@ -80,11 +84,13 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
     clearInterval(ticking)
     console.log(`\n${struckText(plan, execution)}\n`)
     say('chaos     is over; the fleet drains')
+    void tick(stage, Date.now() + AHEAD_MS)
     const hurrying = setInterval(() => void tick(stage, Date.now() + AHEAD_MS), TICK_EVERY_MS)
     const evidence = await gather(trial, stranger, silent, offMs)
     const after = await memoryAfter(runtime, CALM_MS[size])
     await trial.stop()
     say(`fleet     stopped after ${trial.fleet.statistics.requests} requests; everything is read back`)
+    await untilArchived(runtime, trial.environment.id)
     const verification = await trial.verify(VERIFY_PATIENCE_MS)
     const carves = await trial.carves(CARVE_PATIENCE_MS)
     clearInterval(hurrying)
@@ -118,6 +124,18 @@ async function runFaults(options: ChaosOptions, folder: string): Promise<ChaosRe
 async function memoryAfter(runtime: Runtime, calmMs: number): Promise<MemoryLevel> {
   await sleep(calmMs)
   return { heldBytes: await heldBytes(await runtime.inspectors()), residentBytes: runtime.residentBytes() }
+}
+
+/** Waits until the inbox of an environment is empty, as long as it becomes emptier. */
+async function untilArchived(runtime: Runtime, environmentId: string): Promise<void> {
+  let [fewest, sinceMs] = [Number.POSITIVE_INFINITY, Date.now()]
+  for (;;) {
+    const waiting = await runtime.waitingBodies(environmentId)
+    if (waiting === 0) return
+    if (waiting < fewest) [fewest, sinceMs] = [waiting, Date.now()]
+    if (Date.now() - sinceMs > NO_PROGRESS_MS) return say(`inbox     ${waiting} bodies wait for ever`)
+    await sleep(INBOX_POLL_MS)
+  }
 }
 
 /** What can be seen of a fleet while it still runs. */
