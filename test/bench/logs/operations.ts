@@ -50,6 +50,7 @@ export async function countOperations(posts: number): Promise<Operations[]> {
     const agents = new MeterAgents(server, await server.url())
     // What isolates ask for once is no part of a POST's cost.
     for (const node of nodes.slice(0, 2)) await agents.config(node)
+    await server.env.ARCHIVE_INDEX.getByName(server.environmentId).health()
     const counted: Operations[] = []
     for (const port of ['queue', 'inbox'] as const) counted.push(await count(agents, nodes, port, null))
     await makeSink(server, destination.url, { name: 'counted' })

@@ -21,8 +21,6 @@ const TICK_MS = 100
 const NODE_LINES_AN_HOUR = 125
 const SETTLE_WITHIN_MS = 90_000
 const POLL_MS = 20
-/** What arrives within this is one batch. */
-const ONE_MOMENT_MS = 40
 
 const PHASES = ['before', 'away', 'draining', 'after'] as const
 type Phase = (typeof PHASES)[number]
@@ -60,8 +58,7 @@ export async function runOutage(
   options: OutageOptions,
 ): Promise<Outage> {
   const { linesPerSecond } = options
-  const delivery = { linesPerSecond, maxLines: Math.min(1_000, linesPerSecond) }
-  const away = await startGeneric(server, 'goes away', delivery)
+  const away = await startGeneric(server, 'goes away', capped(linesPerSecond))
   const other = await startGeneric(server, 'stays')
   const poster = new Poster(await server.url(), nodes)
   const posting = new SteadyPosts(poster)
@@ -72,6 +69,10 @@ export async function runOutage(
     await removeSink(server, away)
     await removeSink(server, other)
   }
+}
+
+function capped(linesPerSecond: number): { linesPerSecond: number; maxLines: number } {
+  return { linesPerSecond, maxLines: Math.min(1_000, linesPerSecond) }
 }
 
 interface Cast {
@@ -91,7 +92,7 @@ async function play(
     Math.ceil((2 * wellMs + awayMs + 3 * SETTLE_WITHIN_MS) / 1_000) * POSTS_A_SECOND * LINES_OF_POST
   const counters = { away: new LineCounter(first, most), other: new LineCounter(first, most) }
   const lags: Record<Phase, number[]> = { before: [], away: [], draining: [], after: [] }
-  const drained: { atMs: number }[] = []
+  const drained: number[] = []
   let phase: Phase = 'before'
   other.onLine = ({ number, eventId, receivedAtMs }) => {
     counters.other.take(number, eventId)
@@ -99,9 +100,10 @@ async function play(
   }
   away.onLine = ({ number, eventId }) => {
     counters.away.take(number, eventId)
-    if (phase === 'draining') drained.push({ atMs: performance.now() })
+    if (phase === 'draining') drained.push(performance.now())
   }
   posting.start()
+  await until(() => counters.other.lines > 0 && counters.away.lines > 0)
   await pause(wellMs)
   away.isDown = true
   phase = 'away'
@@ -110,6 +112,7 @@ async function play(
   await until(() => counters.other.lines >= sentMeanwhile)
   const missedByOther = Math.max(0, sentMeanwhile - counters.other.lines)
   const backlog = poster.count.lines - counters.away.lines
+  const backMs = performance.now()
   away.isDown = false
   phase = 'draining'
   // Else it would wait for the end of its back-off, up to five minutes: saving a sink ends that.
@@ -128,18 +131,19 @@ async function play(
     })),
     backlog,
     cap: linesPerSecond,
-    drainedPerSecond: rateOf(drained.map(({ atMs }) => atMs)),
+    drainedPerSecond: rateOf(drained, backMs, capped(linesPerSecond).maxLines),
     missedByOther,
     missing: poster.count.lines * 2 - counters.away.lines - counters.other.lines,
   }
 }
 
-/** Events a second from the first moment to the last; those of the first moment only begin it. Pure. */
-export function rateOf(timesMs: readonly number[]): number {
-  const [firstMs = Number.NaN] = timesMs
+/**
+ * Events a second since a time. The first batch is free: a cap says how long to wait after one. So a sink that keeps to
+ * its cap is never over it, however late the machine brings what it sent. Pure.
+ */
+export function rateOf(timesMs: readonly number[], sinceMs: number, firstBatch: number): number {
   const lastMs = timesMs.at(-1) ?? Number.NaN
-  const later = timesMs.filter((atMs) => atMs - firstMs >= ONE_MOMENT_MS).length
-  return (later / (lastMs - firstMs)) * 1_000
+  return ((timesMs.length - firstBatch) / (lastMs - sinceMs)) * 1_000
 }
 
 /** POSTs at a steady rate, whether they are answered or not. */
@@ -205,7 +209,7 @@ export function outageGoals({ cap, drainedPerSecond, missedByOther, missing, lag
   return [
     goal('lines the other sink misses while one is away', missedByOther, '', '<=', 0, true),
     goal('lines missing in the end, both sinks', missing, '', '<=', 0, true),
-    goal('backlog drained, of its cap', drainedPerSecond / cap, '', '<=', 1.1, true),
+    goal('backlog drained, of its cap', drainedPerSecond / cap, '', '<=', 1, true),
     goal('backlog drained, of its cap', drainedPerSecond / cap, '', '>=', 0.8, false),
     goal("the other's lag while one is away", p50('away') / p50('before'), '× before', '<=', 1.25, false),
     goal("the other's lag while one drains", p50('draining') / p50('before'), '× before', '<=', 1.5, false),
