@@ -4,7 +4,9 @@
  */
 
 import { accelerateLeaseS } from '../fleet/acceleration.ts'
+import { MAX_OFFERED_SQL_BYTES } from '../queries/constants.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
+import { offeredBytes } from '../queries/shard-offers.ts'
 import type { EnvironmentHead, HeadQuery } from '../snapshot/head.ts'
 import { shardOf } from '../snapshot/remaining.ts'
 import { authenticate, recognise, type AuthenticatedNode } from './authenticate.ts'
@@ -117,18 +119,30 @@ async function offer(
   targeting: readonly HeadQuery[],
 ): Promise<Work | null> {
   const work: Work = { queries: {}, discovery: {} }
+  let room = MAX_OFFERED_SQL_BYTES
+  let failure: unknown = null
+  // One call for all queries, but where the number of shards was changed while queries are open: one for each.
   for (const [shards, group] of Map.groupBy(targeting, (query) => query.shards)) {
+    if (room <= 0) break
     const shard = answerShardStub(context.env, environmentId, shards, shardOf(ordinal, shards))
     const numbers = group.map(({ number }) => number)
-    for (const query of await context.deadline.run(shard.read(ordinal, numbers))) {
-      const { number } = query
-      const id = await makeQueryId(context.keys, { environmentId, number, shards, ordinal })
-      const members = discoveryMembers(id, query)
-      Object.assign(work.queries, members.queries)
-      Object.assign(work.discovery, members.discovery)
+    try {
+      for (const query of await context.deadline.run(shard.read(ordinal, numbers, room))) {
+        room -= offeredBytes(query)
+        const id = await makeQueryId(context.keys, { environmentId, number: query.number, shards, ordinal })
+        const members = discoveryMembers(id, query)
+        Object.assign(work.queries, members.queries)
+        Object.assign(work.discovery, members.discovery)
+      }
+    } catch (error) {
+      console.warn(JSON.stringify({ event: 'shard-without-offers', shards, error: String(error) }))
+      failure = error
     }
   }
-  return Object.keys(work.queries).length === 0 ? null : work
+  if (Object.keys(work.queries).length > 0) return work
+  // What another shard handed out is noted there as offered, so it must go out; alone, a failure is one.
+  if (failure !== null) throw failure
+  return null
 }
 
 /** The reply's text. `accelerate` is an integer, the form that all versions but three take (spec 2.4). */

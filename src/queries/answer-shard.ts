@@ -62,12 +62,13 @@ export class AnswerShard extends DurableObject<Env> {
 
   /**
    * What a node is to run now, of the queries that the edge believes it is a target of. The shard decides: answered
-   * ones are left out, unanswered ones are offered again after a while. Throws when a query is new here and the
-   * environment's object does not answer.
+   * ones are left out, unanswered ones are offered again after a while, and what is more than `maxBytes` the next time.
+   * Throws when a query is new here and the environment's object does not answer.
    */
-  async read(ordinal: number, open: readonly number[]): Promise<OfferedQuery[]> {
+  async read(ordinal: number, open: readonly number[], maxBytes?: number): Promise<OfferedQuery[]> {
     await this.#learn(open)
-    const offered = offerTo(ordinal, open, { queries: this.#store, arrivals: this.#arrivals }, Date.now())
+    const stores = { queries: this.#store, arrivals: this.#arrivals }
+    const offered = offerTo(ordinal, open, stores, Date.now(), maxBytes)
     for (const { number } of offered) this.#watches.changed(number)
     return offered
   }

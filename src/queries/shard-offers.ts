@@ -2,6 +2,7 @@
 
 import { NodeSet } from '../fleet/node-set.ts'
 import { decideOffer, type OfferPolicy } from '../fleet/offer.ts'
+import { utf8 } from '../lib/bytes.ts'
 import type { ArrivalStore } from './arrival-store.ts'
 import * as limits from './constants.ts'
 import type { ShardStore } from './shard-store.ts'
@@ -25,18 +26,26 @@ interface Candidate extends OfferedQuery {
   counts: boolean
 }
 
-/** Decides, and notes each offer as a try. */
+/** The bytes of a query's texts as JSON, which may be several times as long as they are. */
+export function offeredBytes({ sql, discovery }: Pick<OfferedQuery, 'sql' | 'discovery'>): number {
+  return utf8(JSON.stringify([sql, discovery])).length
+}
+
+/** Decides, and notes each offer as a try. What does not fit into the bytes is left for the next time. */
 export function offerTo(
   ordinal: number,
   open: readonly number[],
   stores: { queries: ShardStore; arrivals: ArrivalStore },
   nowMs: number,
+  maxBytes: number = limits.MAX_OFFERED_SQL_BYTES,
 ): OfferedQuery[] {
   const chosen: Candidate[] = []
-  let sqlBytes = 0
+  let bytes = 0
   for (const candidate of harmless(candidatesFor(ordinal, open, stores, nowMs))) {
-    sqlBytes += candidate.sql.length + (candidate.discovery?.length ?? 0)
-    if (chosen.length > 0 && sqlBytes > limits.MAX_OFFERED_SQL_BYTES) break
+    bytes += offeredBytes(candidate)
+    // One goes always, or a long one would never; where others went before, in another shard's share, it can wait.
+    const mayWait = chosen.length > 0 || maxBytes < limits.MAX_OFFERED_SQL_BYTES
+    if (mayWait && bytes > maxBytes) break
     if (candidate.counts) stores.queries.noteOffer(candidate.number, ordinal, nowMs)
     chosen.push(candidate)
   }

@@ -23,9 +23,10 @@ export async function openQuery(
   server: TestServer,
   sql: string,
   ordinals: readonly number[],
-  options: { kind?: 'query' | 'carve'; expiresInMs?: number; logResults?: boolean } = {},
+  options: { kind?: 'query' | 'carve'; expiresInMs?: number; logResults?: boolean; shards?: number } = {},
 ): Promise<OpenedQuery> {
   const environmentId = await defaultEnvironmentId(server)
+  const { shards = 4 } = options
   const id = crypto.randomUUID()
   const nowMs = Date.now()
   const { DB } = server.env
@@ -37,13 +38,14 @@ export async function openQuery(
     ).bind(environmentId),
     DB.prepare(
       `INSERT INTO queries (id, environment_id, number, kind, sql, targets, shards, targeted, status, created_at,
-       expires_at, created_by, log_results) VALUES (?, ?, (${number}), ?, ?, '{}', 4, ?, 'open', ?, ?, 'test', ?)`,
+       expires_at, created_by, log_results) VALUES (?, ?, (${number}), ?, ?, '{}', ?, ?, 'open', ?, ?, 'test', ?)`,
     ).bind(
       id,
       environmentId,
       environmentId,
       options.kind ?? 'query',
       sql,
+      shards,
       ordinals.length,
       nowMs,
       nowMs + (options.expiresInMs ?? 3_600_000),
@@ -60,7 +62,7 @@ export async function openQuery(
   const row = raised?.results[0]
   if (row === undefined) throw new Error('the environment is there')
   await server.env.ENVIRONMENT.getByName(environmentId).refresh(row.revision, false)
-  return { id, number: row.number, shards: 4 }
+  return { id, number: row.number, shards }
 }
 
 /** The ordinal of a node by hostname. */
