@@ -5,6 +5,9 @@ import { sha256HexOfText, timeOrderedUuid } from '../lib/bytes.ts'
 /** Answer shards of an environment; fixed when it is made, because wire ids name it (design 3). */
 export const ANSWER_SHARDS = 4
 
+/** Who made the first rows. */
+export const SEEDED_BY = 'npm start'
+
 export interface Seed {
   environmentName: string
   enrollSecret: string

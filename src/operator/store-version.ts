@@ -14,6 +14,7 @@ import {
 } from '../db/configurations.ts'
 import { isUniqueViolation } from '../db/control.ts'
 import { listHeldOptions } from '../db/held-options.ts'
+import { SEEDED_BY } from '../db/seed.ts'
 import type { Held } from '../fleet/held.ts'
 import { sha256HexOfText } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -22,8 +23,8 @@ import type { OperatorContext } from './context.ts'
 import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 
-/** Somebody else's version came between reading and writing: with the third one, the caller hears of it. */
-const MAX_ATTEMPTS = 3
+/** Of several who write at once one gets through each time; so many at once are no accident, and hear of it. */
+const MAX_ATTEMPTS = 20
 
 /** A version that could be stored, beside the present one. */
 export interface PreparedVersion {
@@ -89,7 +90,8 @@ export async function prepareVersion(
     return fail(conflict('/expectedVersion', `the newest version is ${row.version}`))
   const present = { ...row, layers: await layersOfVersion(c.var.db, environmentId, row.version) }
   const wanted = change({ document: present.document, layers: present.layers })
-  const held = distinct([...(await listHeldOptions(c.var.db, environmentId)), ...heldOf(present)])
+  const before = isSeeded(row) ? [] : heldOf(present)
+  const held = distinct([...(await listHeldOptions(c.var.db, environmentId)), ...before])
   const matches = wanted.layers.map(({ match }) => match)
   const checked = checkVersion(
     wanted.document,
@@ -110,6 +112,11 @@ export async function prepareVersion(
   const sha256 = await hashOfVersion(document, layers)
   const warnings = [...checked.value.warnings, ...lastingWarnings(present, { document, layers })]
   return ok({ present, held, wanted: { document, layers }, sha256, bytes, warnings })
+}
+
+/** The starter's options say what the flagfile beside it says: an agent without them is as its flagfile has it. */
+function isSeeded({ version, createdBy }: ConfigurationRow): boolean {
+  return version === 1 && createdBy === SEEDED_BY
 }
 
 function lastingWarnings(present: VersionContent, wanted: VersionContent): Finding[] {
