@@ -3,15 +3,14 @@
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { answerShardStub } from '../../src/queries/shard-name.ts'
 import { pageResults, readCounts } from '../../src/queries/read.ts'
-import { configWithEntry } from '../support/derived-config.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { defaultEnvironmentId, openQuery, type OpenedQuery } from '../support/queries.ts'
 import * as results from '../support/results.ts'
 
 let server: TestServer
 beforeAll(async () => {
-  server = await startServer({ configPath: configWithEntry('test/faults/entry.ts') })
-}, 30_000)
+  server = await startServer({ entry: 'test/faults/entry.ts' })
+})
 afterEach(() => faults({}))
 afterAll(() => server.close())
 
@@ -59,7 +58,7 @@ it('reads the same after the move, by every way there is', async () => {
   await moved(query)
   expect(await results.everythingOf(server, query)).toEqual(before)
   expect(await results.segmentKeys(server, query)).toHaveLength(4)
-}, 40_000)
+})
 
 it('moves an answer of several chunks whole', async () => {
   const query = await openQuery(server, 'SELECT 1', [1, 5, 9], { logResults: false })
@@ -76,14 +75,14 @@ it('moves an answer of several chunks whole', async () => {
   expect(items.map(({ columns }) => columns)).toEqual(
     [...rowsOf(9), ...rows, ...rowsOf(1)].map((row) => JSON.stringify(row)),
   )
-}, 40_000)
+})
 
 it('does not move what is open', async () => {
   const query = await answeredQuery()
   await moved(await answeredQuery())
   expect(await results.rowsInSqlite(server, query)).toBeGreaterThan(0)
   expect(await results.segmentKeys(server, query)).toEqual([])
-}, 40_000)
+})
 
 it.each(['throw', 'lost'] as const)(
   'keeps rows where they are while R2 will %s, and moves them later',
@@ -105,7 +104,6 @@ it.each(['throw', 'lost'] as const)(
     expect(await results.segmentKeys(server, query)).toEqual(expect.arrayContaining(put))
     expect(await results.segmentKeys(server, query)).toHaveLength(4)
   },
-  40_000,
 )
 
 it('takes answers after the move, once each, and moves them too', async () => {
@@ -127,7 +125,7 @@ it('takes answers after the move, once each, and moves them too', async () => {
   expect(await results.rowsInSqlite(server, query)).toBe(2)
   await moved(query)
   expect(await results.everythingOf(server, query)).toEqual(after)
-}, 40_000)
+})
 
 it('begins a segment anew that late answers came into the middle of, as it was begun', async () => {
   const query = await answeredQuery()
@@ -142,7 +140,7 @@ it('begins a segment anew that late answers came into the middle of, as it was b
   expect(await results.everythingOf(server, query)).toEqual(before)
   const keys = await results.segmentKeys(server, query)
   expect([keys.length, keys]).toEqual([5, expect.arrayContaining(put)])
-}, 40_000)
+})
 
 it('leaves nothing in R2 of an erased query, also where it is erased in the middle of a move', async () => {
   const query = await answeredQuery()
@@ -168,7 +166,7 @@ it('leaves nothing in R2 of an erased query, also where it is erased in the midd
   await server.until(
     async () => (await results.shardRows(server, query, 2, all, `%${query.id}%`)).length === 0,
   )
-}, 40_000)
+})
 
 it('deletes what was moved when a query is erased, and takes no more answers', async () => {
   const query = await answeredQuery()
@@ -179,7 +177,7 @@ it('deletes what was moved when a query is erased, and takes no more answers', a
   expect(await results.segmentKeys(server, query)).toEqual([])
   await results.writeAnswer(server, query, NODES - 1, results.answerOf(query.number, [{ at: 'late' }]))
   expect((await results.everythingOf(server, query)).pages).toEqual([])
-}, 40_000)
+})
 
 it('waits until answers are log lines', async () => {
   await faults({ LOGS: 'throw' })
@@ -197,7 +195,7 @@ it('waits until answers are log lines', async () => {
   }, 30_000)
   const logged = 'SELECT logged AS last FROM answer_log WHERE number = ? AND pending = 0'
   expect(await results.shardRows(server, query, 3, logged, query.number)).toEqual([{ last: 2 }])
-}, 60_000)
+})
 
 it('says that it cannot read rather than leaving rows out, while R2 is away', async () => {
   const query = await answeredQuery()
@@ -206,4 +204,4 @@ it('says that it cannot read rather than leaving rows out, while R2 is away', as
   await expect(results.everythingOf(server, query)).rejects.toThrow()
   await faults({})
   expect((await results.everythingOf(server, query)).counts).toMatchObject({ answered: NODES - 2 })
-}, 40_000)
+})
