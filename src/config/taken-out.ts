@@ -1,16 +1,21 @@
 /** What a change takes out that agents keep: what the server will send in its place, and what lasts until a restart. Pure. */
 
 import { possibleMasks } from '../fleet/layers.ts'
+import type { Held } from '../fleet/held.ts'
 import type { VersionContent } from './content.ts'
 import { clearHeld, pointersIn, type ClearedDocument } from './held.ts'
 import { mergeLayers } from './merge.ts'
 import { isObject, type JsonObject } from './shapes.ts'
 
+export type TakenOut = Pick<ClearedDocument, 'cleared' | 'lasting'>
+
 /** Compares each combination of the old layers with what the same layers make of the new version. */
 export function takenOut(
   before: VersionContent,
   after: VersionContent,
-): Pick<ClearedDocument, 'cleared' | 'lasting'> {
+  mayBeHeld: readonly Held[],
+): TakenOut {
+  const known = new Set(mayBeHeld.map(({ pointer }) => pointer))
   const cleared = new Map<string, ClearedDocument['cleared'][number]>()
   const lasting = new Map<string, ClearedDocument['lasting'][number]>()
   const old = stickyPart(before)
@@ -19,7 +24,7 @@ export function takenOut(
     const had = old.layers.filter((_layer, index) => (mask & (1 << index)) !== 0)
     const names = new Set(had.map(({ name }) => name))
     const has = wanted.layers.filter(({ name }) => names.has(name))
-    const held = pointersIn(mergeLayers(old.document, had).text)
+    const held = pointersIn(mergeLayers(old.document, had).text).filter((pointer) => known.has(pointer))
     const gone = clearHeld(mergeLayers(wanted.document, has).text, [...new Set(held)].toSorted())
     for (const each of gone.cleared) cleared.set(each.pointer, each)
     for (const each of gone.lasting) lasting.set(each.pointer, each)

@@ -6,7 +6,6 @@ import { differenceOf } from '../config/difference.ts'
 import { clearHeld, distinct as distinctHeld, heldOf, heldUnder } from '../config/held.ts'
 import { compareItems } from '../config/items.ts'
 import { mergeLayers } from '../config/merge.ts'
-import { takenOut } from '../config/taken-out.ts'
 import type { Held } from '../fleet/held.ts'
 import { cellsOf, type Cell } from '../fleet/layer-cells.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
@@ -37,8 +36,7 @@ export const reachSchema = {
 
 /** The reply of plan. */
 export async function planOf(c: OperatorContext, prepared: PreparedVersion) {
-  const { present, wanted, sha256, warnings } = prepared
-  const { cleared, lasting } = takenOut(present, wanted)
+  const { present, wanted, gone, sha256, warnings } = prepared
   const changes = differenceOf(asOneValue(present), asOneValue(wanted))
   return {
     version: present.version,
@@ -47,8 +45,8 @@ export async function planOf(c: OperatorContext, prepared: PreparedVersion) {
     changes: changes.slice(0, MAX_CHANGES),
     truncated: changes.length > MAX_CHANGES,
     ...(await reachOf(c, prepared)),
-    cleared,
-    untilRestart: lasting,
+    cleared: gone.cleared,
+    untilRestart: gone.lasting,
     warnings,
   }
 }

@@ -3,7 +3,7 @@
 import type { VersionContent } from '../config/content.ts'
 import { clearHeld, distinct, heldOf, heldUnder } from '../config/held.ts'
 import type { Finding } from '../config/report.ts'
-import { takenOut } from '../config/taken-out.ts'
+import { takenOut, type TakenOut } from '../config/taken-out.ts'
 import { checkVersion } from '../config/version.ts'
 import {
   insertConfiguration,
@@ -31,6 +31,7 @@ export interface PreparedVersion {
   present: ConfigurationRow & VersionContent
   /** What nodes may hold of the present version and those before. */
   held: Held[]
+  gone: TakenOut
   wanted: { document: string; layers: ConfigurationLayer[] }
   sha256: string
   bytes: number
@@ -110,8 +111,9 @@ export async function prepareVersion(
     checked.value.layers.map(async (layer) => ({ ...layer, sha256: await sha256HexOfText(layer.document) })),
   )
   const sha256 = await hashOfVersion(document, layers)
-  const warnings = [...checked.value.warnings, ...lastingWarnings(present, { document, layers })]
-  return ok({ present, held, wanted: { document, layers }, sha256, bytes, warnings })
+  const gone = takenOut(present, { document, layers }, held)
+  const warnings = [...checked.value.warnings, ...lastingWarnings(gone)]
+  return ok({ present, held, gone, wanted: { document, layers }, sha256, bytes, warnings })
 }
 
 /** The starter's options say what the flagfile beside it says: an agent without them is as its flagfile has it. */
@@ -119,8 +121,8 @@ function isSeeded({ version, createdBy }: ConfigurationRow): boolean {
   return version === 1 && createdBy === SEEDED_BY
 }
 
-function lastingWarnings(present: VersionContent, wanted: VersionContent): Finding[] {
-  return takenOut(present, wanted).lasting.map(({ pointer, reason }) => ({
+function lastingWarnings({ lasting }: TakenOut): Finding[] {
+  return lasting.map(({ pointer, reason }) => ({
     pointer,
     detail: `was taken out, but lasts until restart: ${reason}`,
   }))

@@ -114,14 +114,15 @@ describe('a change', () => {
       document: '{"options":{"verbose":true}}',
       layers: [layer('a', '{"options":{"verbose":null}}'), layer('b', '{"events":{"x":["z"]}}')],
     }
-    expect(takenOut(before, after)).toEqual({
+    expect(takenOut(before, after, heldOf(before))).toEqual({
       cleared: [
         { pointer: '/options/logger_tls_period', value: 4 },
         { pointer: '/options/verbose', value: false },
       ],
       lasting: [{ pointer: '/options/host_identifier', reason: 'agents read it when they start' }],
     })
-    expect(takenOut(before, before)).toEqual({ cleared: [], lasting: [] })
+    expect(takenOut(before, before, heldOf(before))).toEqual({ cleared: [], lasting: [] })
+    expect(takenOut(before, after, [])).toEqual({ cleared: [], lasting: [] })
   })
 })
 
