@@ -15,9 +15,9 @@ test('the whole group of a guarded process ends with a starter that is killed', 
   })
   const [printed] = await once(starter.stdout, 'data')
   const groupId = Number(String(printed))
-  await vi.waitFor(async () => expect(await groupSize(groupId)).toBe(2), { timeout: 5_000 })
+  await vi.waitFor(async () => expect(await groupSize(groupId)).toBe(2), { timeout: 60_000 })
   starter.kill('SIGKILL')
-  await vi.waitFor(async () => expect(await groupSize(groupId)).toBe(0), { timeout: 5_000 })
+  await vi.waitFor(async () => expect(await groupSize(groupId)).toBe(0), { timeout: 60_000 })
 })
 
 test('processes are listed with parent, group and command', async () => {

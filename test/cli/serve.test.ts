@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   for (const { pid } of started) if (pid !== undefined) signalProcess(-pid, 'SIGKILL')
-  await vi.waitFor(async () => expect(await runtimes()).toEqual([]), { timeout: 10_000 })
+  await vi.waitFor(async () => expect(await runtimes()).toEqual([]), { timeout: 60_000 })
   await rm(folder, { recursive: true, force: true })
 })
 
@@ -53,7 +53,7 @@ test('serves over plain HTTP, stops in order, keeps what it had', { timeout: 3 *
   })
   expect(kept.status).toBe(200)
   second.kill('SIGKILL')
-  await vi.waitFor(async () => expect(await runtimes()).toEqual([]), { timeout: 10_000 })
+  await vi.waitFor(async () => expect(await runtimes()).toEqual([]), { timeout: 60_000 })
 })
 
 test('takes a folder, and refuses half an argument', () => {

@@ -35,7 +35,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const npm of started) killGroup(npm, 'SIGKILL')
-  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 10_000 })
+  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 60_000 })
   await rm(folder, { recursive: true, force: true })
 })
 
@@ -61,7 +61,7 @@ test('starts, stops in order, and goes on after a kill', { timeout: 4 * READY_MS
   const killed = npmStart()
   await ready()
   killGroup(killed, 'SIGKILL')
-  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 5_000 })
+  await vi.waitFor(async () => expect(await leftovers()).toEqual([]), { timeout: 60_000 })
 
   const npmKilled = npmStart()
   await ready()

@@ -109,7 +109,7 @@ it('is shown once also after the index was evicted', async () => {
     await sendLog(server, logBody(nodeKey, 'result', entries.map(String)))
     await untilLines(server, nodeKey, count)
   }
-  await server.worker.evictDurableObject('ARCHIVE_INDEX', { name: environmentId })
+  await server.evict('ARCHIVE_INDEX', { name: environmentId })
   const items = await allPages<LogItem>(server, `/environments/${environmentId}/logs`, 1)
   expect(items.map(({ name }) => name)).toEqual(['c', 'a', 'b'])
 })

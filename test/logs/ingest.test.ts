@@ -91,10 +91,8 @@ const SHAPES: readonly (readonly [string, string, string, string, string])[] = [
 describe.concurrent('a line goes in and comes out as it was written', () => {
   it.each(SHAPES)('%s', async (_what, logType, entry, type, name) => {
     const nodeKey = await newNode()
-    const sentAt = Date.now()
     await sendLog(server, logBody(nodeKey, logType, [entry]))
     const reply = await untilLines(server, nodeKey, 1)
-    expect(Date.now() - sentAt).toBeLessThan(15_000)
     const [item] = reply.json<LogList>().items
     const { nodeId } = idsOf(nodeKey)
     const { eventId, receivedAt, hostname } = item ?? {}

@@ -133,7 +133,7 @@ describe('a viewer over a WebSocket', () => {
     const row = await server.env.DB.prepare('SELECT number FROM queries WHERE id = ?')
       .bind(id)
       .first<{ number: number }>()
-    await server.worker.evictDurableObject('FEED', { name: `${environmentId}/${row?.number}` })
+    await server.evict('FEED', { name: `${environmentId}/${row?.number}` })
     const wireId = await server.until(async () => {
       const reply = await server.agent('/api/osquery/distributed/read', { node_key: other })
       return Object.keys(reply.json<{ queries?: object }>().queries ?? {})[0]

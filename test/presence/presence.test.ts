@@ -62,7 +62,7 @@ describe('a request', () => {
       return last !== undefined && Object.values(last.atS).some((atS) => atS > 0) ? last : null
     })
     expect({ ...found.atS, [kind]: 0 }).toEqual(NEVER)
-    expect(Math.abs(found.atS[kind] - nowS())).toBeLessThan(10)
+    expect(Math.abs(found.atS[kind] - nowS())).toBeLessThan(60)
     expect(found.configurationVersion).toBe(kind === 'config' ? 1 : 0)
   })
 
@@ -83,9 +83,9 @@ describe('an eviction', () => {
     // Through its storage, because an object is not evicted while the test holds a stub of it.
     const storage = await server.worker.getDurableObjectStorage('PRESENCE', { name })
     await server.until(async () => (await storage.exec('SELECT chunk FROM chunks')).length > 0)
-    await server.worker.evictDurableObject('PRESENCE', { name })
+    await server.evict('PRESENCE', { name })
     const last = (await lastSeenOf(server.env, id, [0])).get(0)
-    expect(Math.abs((last?.atS.enroll ?? 0) - nowS())).toBeLessThan(10)
+    expect(Math.abs((last?.atS.enroll ?? 0) - nowS())).toBeLessThan(60)
 
     // What it is told next is a first flush again, and is written although the chunk was a moment ago.
     await presenceStub(server.env, id, 1).flush([seen(1, 'read', 77)], {})

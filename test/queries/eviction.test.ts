@@ -20,9 +20,9 @@ it('keeps offers and answers over evictions of the shard', async () => {
     const reply = await server.agent('/api/osquery/distributed/read', { node_key: nodeKey })
     return Object.keys(reply.json<{ queries?: object }>().queries ?? {})[0]
   })
-  await server.worker.evictDurableObject('ANSWER_SHARD', { name })
+  await server.evict('ANSWER_SHARD', { name })
   const body = { queries: { [id]: [{ a: '1' }] }, statuses: { [id]: 0 }, node_key: nodeKey }
   expect((await server.agent('/api/osquery/distributed/write', body)).text).toBe('{}')
-  await server.worker.evictDurableObject('ANSWER_SHARD', { name })
+  await server.evict('ANSWER_SHARD', { name })
   expect(await readCounts(server.env, environmentId, query)).toMatchObject({ answered: 1, failed: 0 })
 })

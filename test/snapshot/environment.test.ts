@@ -172,8 +172,12 @@ describe('a query in the snapshot', () => {
   })
 
   it('is closed by the alarm when its time is over, and D1 says expired', async () => {
-    const query = await openQuery(server, 'SELECT 1 AS expires', [1], { expiresInMs: 300 })
-    expect(await numbersInHead()).toContain(query.number)
+    const expiresInMs = 1_000
+    const untilMs = Date.now() + expiresInMs
+    const query = await openQuery(server, 'SELECT 1 AS expires', [1], { expiresInMs })
+    const before = await numbersInHead()
+    // A machine that was too slow to see it open saw nothing wrong.
+    if (Date.now() < untilMs) expect(before).toContain(query.number)
     await server.until(async () => (await statusOf(query)) === 'expired')
     expect(await numbersInHead()).not.toContain(query.number)
   })

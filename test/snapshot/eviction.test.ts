@@ -46,7 +46,7 @@ async function storedHead(name: string): Promise<EnvironmentHead> {
 it('an environment keeps its head, parts and reports, and goes on from them', async () => {
   const nodeKeys = [await server.enroll('evicted-1'), await server.enroll('evicted-2')]
   const environmentId = await defaultEnvironmentId(server)
-  const evict = () => server.worker.evictDurableObject('ENVIRONMENT', { name: environmentId })
+  const evict = () => server.evict('ENVIRONMENT', { name: environmentId })
   const first = await open('SELECT 1 AS first')
   expect(first.live).toBe(true)
   const before = await storedHead(environmentId)
@@ -103,7 +103,7 @@ it('an environment keeps its head, parts and reports, and goes on from them', as
 
 it('the directory keeps environments and secrets', async () => {
   const [row] = await rowsOf<{ json: string }>('DIRECTORY', DIRECTORY_NAME, 'SELECT json FROM directory')
-  await server.worker.evictDurableObject('DIRECTORY', { name: DIRECTORY_NAME })
+  await server.evict('DIRECTORY', { name: DIRECTORY_NAME })
   const directory = await server.env.DIRECTORY.getByName(DIRECTORY_NAME).read()
   expect(directory).toEqual(JSON.parse(row?.json ?? 'null') as Directory)
   expect(directory.environments).toMatchObject([{ name: 'default' }])

@@ -35,8 +35,14 @@ export interface TestServer {
   enroll(hostIdentifier: string, details?: Record<string, Record<string, string>>): Promise<string>
   /** Waits until `probe` returns something truthy, at most `withinMs`. */
   until<T>(probe: () => Promise<T>, withinMs?: number): Promise<NonNullable<T>>
+  /** Throws an object out of memory, if it is there at all; waits for who still holds it. */
+  evict(binding: ObjectBinding, object: ObjectName): Promise<void>
   close(): Promise<void>
 }
+
+type EvictArguments = Parameters<WorkerHandle<Env>['evictDurableObject']>
+type ObjectBinding = EvictArguments[0]
+type ObjectName = EvictArguments[1]
 
 export interface Reply {
   status: number
@@ -145,6 +151,18 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
         await new Promise((resolve) => setTimeout(resolve, pauseMs))
         pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
       }
+    },
+    async evict(binding, object) {
+      await server.until(() =>
+        worker.evictDurableObject(binding, object).then(
+          () => true,
+          (error: unknown) => {
+            if (String(error).includes('not currently running')) return true
+            if (String(error).includes('still has active references')) return false
+            throw error
+          },
+        ),
+      )
     },
     close: () => harness.close(),
   }

@@ -316,7 +316,7 @@ describe('a sink', () => {
     destination.failures.push({ status: 500 })
     await world.archive(linesNamed(['m1', 'm2']))
     await server.until(async () => destination.requests.length > 0)
-    await server.worker.evictDurableObject('SINK', { name: sink.id })
+    await server.evict('SINK', { name: sink.id })
     await world.archive(linesNamed(['m3']))
     await untilTaken(server, destination, ['m1', 'm2', 'm3'])
     const keys = keysOf(destination)

@@ -30,7 +30,7 @@ test('a viewer sees what it asked for, also after the object was evicted, and le
   const socket = await watchTailSocket(server, '?name=up*')
   await send(['a'])
   await server.until(async () => socket.numbers().includes('a'))
-  await server.worker.evictDurableObject('TAIL', { name: environmentId })
+  await server.evict('TAIL', { name: environmentId })
   await send(['other'], 'other')
   await send(['b'])
   await server.until(async () => socket.numbers().includes('b'))
