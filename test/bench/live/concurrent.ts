@@ -17,8 +17,10 @@ export interface ConcurrentResult {
   intervalS: number
   single: number
   fleetWide: number
-  /** Requests of operators and agents that failed. */
+  /** Requests of operators that failed. */
   errors: number
+  /** Replies that said to an agent to come back. */
+  retries: number
   /** From the reply to the operator to the read that was offered it; 0 where that came first. */
   pickUpMs: { single: number[]; fleetWide: number[] }
   /** How long operators waited for their query to be opened. */
@@ -36,6 +38,7 @@ export async function runConcurrent(server: BenchServer, short: boolean): Promis
     single: SINGLE,
     fleetWide: FLEET_WIDE,
     errors: 0,
+    retries: 0,
     pickUpMs: { single: [], fleetWide: [] },
     openedMs: [],
     miscounted: 0,
@@ -45,7 +48,7 @@ export async function runConcurrent(server: BenchServer, short: boolean): Promis
   const ids = await open(fleet, result, pickUps)
   await polling
   result.pickUpMs = pickUps.tookMs()
-  result.errors += fleet.failures
+  result.retries = fleet.retries
   for (const id of ids) {
     const { counts } = await fleet.operator.query(id)
     result.miscounted += Math.abs(counts.answered - counts.targeted)
@@ -100,7 +103,7 @@ async function poll(fleet: Fleet, intervalS: number, pickUps: PickUps): Promise<
           await pause(Math.max(1, Math.min(500, atMs - performance.now())))
         }
         const offered = await fleet.read(node)
-        pickUps.offered(Object.values(offered))
+        pickUps.offered(node.ordinal, Object.values(offered))
         const ids = Object.keys(offered)
         if (ids.length > 0) await fleet.write(node, ids, rowsOfNode(node.ordinal, 1))
       }
@@ -111,30 +114,34 @@ async function poll(fleet: Fleet, intervalS: number, pickUps: PickUps): Promise<
 /** When each query was opened and when each of its nodes was offered it: queries are known by the end of their SQL. */
 class PickUps {
   readonly #openedAtMs = new Map<string, number>()
-  readonly #offers: { note: string; atMs: number }[] = []
+  /** By query and node, the first time each. */
+  readonly #offers = new Map<string, { note: string; atMs: number }>()
   readonly #wanted: number
 
   constructor(wanted: number) {
     this.#wanted = wanted
   }
 
-  /** Offers that come twice within moments would count twice: agents here ask once. */
   get isDone(): boolean {
-    return this.#offers.length >= this.#wanted
+    return this.#offers.size >= this.#wanted
   }
 
   opened(note: string): void {
     this.#openedAtMs.set(note, performance.now())
   }
 
-  offered(statements: readonly string[]): void {
+  offered(ordinal: number, statements: readonly string[]): void {
     const atMs = performance.now()
-    for (const sql of statements) this.#offers.push({ note: sql.split(' -- ')[1] ?? '', atMs })
+    for (const sql of statements) {
+      const note = sql.split(' -- ')[1] ?? ''
+      const key = `${note}/${ordinal}`
+      if (!this.#offers.has(key)) this.#offers.set(key, { note, atMs })
+    }
   }
 
   tookMs(): { single: number[]; fleetWide: number[] } {
     const took: { single: number[]; fleetWide: number[] } = { single: [], fleetWide: [] }
-    for (const { note, atMs } of this.#offers) {
+    for (const { note, atMs } of this.#offers.values()) {
       const tookMs = Math.max(0, atMs - (this.#openedAtMs.get(note) ?? Number.NaN))
       took[note.startsWith('single') ? 'single' : 'fleetWide'].push(tookMs)
     }

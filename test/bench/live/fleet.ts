@@ -11,6 +11,7 @@ export const ISOLATES = 4
 /** How soon a node reads again that was not offered what it waits for. */
 const READ_AGAIN_AFTER_MS = 250
 const OFFERED_WITHIN_MS = 60_000
+const WRITE_AGAIN_AFTER_MS = 1_000
 
 /** Queries that were offered, SQL by id. */
 export type Offered = Record<string, string>
@@ -20,8 +21,8 @@ export class Fleet {
   readonly operator: Operator
   readonly environmentId: string
   reads = 0
-  /** Replies that were no answer. */
-  failures = 0
+  /** Replies that said to come back: a server that is too slow for its deadline says so. */
+  retries = 0
   readonly #server: BenchServer
   #agent = new Agent()
   #base: URL | null = null
@@ -45,8 +46,8 @@ export class Fleet {
   /** What a read offers now. */
   async read(node: BenchNode): Promise<Offered> {
     this.reads += 1
-    const { queries } = await this.#post('distributed/read', node, JSON.stringify({ node_key: node.nodeKey }))
-    return (queries ?? {}) as Offered
+    const reply = await this.#post('distributed/read', node, JSON.stringify({ node_key: node.nodeKey }))
+    return (reply?.['queries'] ?? {}) as Offered
   }
 
   /** Reads until there is something. */
@@ -60,14 +61,18 @@ export class Fleet {
     }
   }
 
-  /** Answers these queries, all with the same rows. Throws where the connection breaks. */
+  /**
+   * Answers these queries, all with the same rows, as often as it is told to come back: osqueryd tries three times
+   * (spec 1.3), here until it is taken. Throws where the connection breaks.
+   */
   async write(node: BenchNode, ids: readonly string[], rows: readonly BenchRow[]): Promise<void> {
     const body = {
       node_key: node.nodeKey,
       queries: Object.fromEntries(ids.map((id) => [id, rows])),
       statuses: Object.fromEntries(ids.map((id) => [id, 0])),
     }
-    await this.#post('distributed/write', node, JSON.stringify(body))
+    const text = JSON.stringify(body)
+    while ((await this.#post('distributed/write', node, text)) === null) await pause(WRITE_AGAIN_AFTER_MS)
   }
 
   /** The server died: new connections, to where it is now. */
@@ -77,7 +82,8 @@ export class Fleet {
     this.#base = null
   }
 
-  async #post(path: string, node: BenchNode, body: string): Promise<Record<string, unknown>> {
+  /** The reply's object; null: the node is to come back. */
+  async #post(path: string, node: BenchNode, body: string): Promise<Record<string, unknown> | null> {
     this.#base ??= await this.#server.url()
     const reply = await request(new URL(`/api/osquery/${path}`, this.#base), {
       method: 'POST',
@@ -92,8 +98,8 @@ export class Fleet {
     })
     const text = await reply.body.text()
     if (reply.statusCode === 200) return JSON.parse(text) as Record<string, unknown>
-    this.failures += 1
-    return {}
+    this.retries += 1
+    return null
   }
 }
 

@@ -33,7 +33,7 @@ export interface FloodResult {
   verdict: Verdict
   /** Answers that the query counts, less those that it should. */
   miscounted: number
-  failures: number
+  retries: number
   /** Of everything, alarms, heads and log lines too. */
   objectCallsPerAnswer: number
   /** By object method, for each answer. */
@@ -106,7 +106,7 @@ export async function runFlood(server: BenchServer, short: boolean): Promise<Flo
     idleCalls,
     idleAfterS: idle.afterS,
     waiting: await waitAWeek(server, short),
-    failures: fleet.failures,
+    retries: fleet.retries,
   }
 }
 

@@ -24,7 +24,7 @@ export interface MillionResult {
   page: { all: PageCost; few: PageCost }
   groups: GroupResult
   csv: CsvResult
-  failures: number
+  retries: number
 }
 
 export interface PageCost {
@@ -77,7 +77,7 @@ export async function runMillion(server: BenchServer, short: boolean): Promise<M
     page,
     groups,
     csv,
-    failures: fleet.failures + others.failures,
+    retries: fleet.retries + others.retries,
   }
 }
 
