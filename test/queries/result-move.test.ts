@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { answerShardStub } from '../../src/queries/shard-name.ts'
 import { pageResults, readCounts } from '../../src/queries/read.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
+import { problemOf } from '../support/operator.ts'
 import { defaultEnvironmentId, openQuery, type OpenedQuery } from '../support/queries.ts'
 import * as results from '../support/results.ts'
 
@@ -202,6 +203,8 @@ it('says that it cannot read rather than leaving rows out, while R2 is away', as
   await moved(query)
   await faults({ ARCHIVE: 'throw' })
   await expect(results.everythingOf(server, query)).rejects.toThrow()
+  const reply = await server.operator('GET', `/environments/default/queries/${query.id}/results`)
+  expect(problemOf(reply).status).toBe(503)
   await faults({})
   expect((await results.everythingOf(server, query)).counts).toMatchObject({ answered: NODES - 2 })
 })
