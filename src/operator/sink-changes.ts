@@ -4,12 +4,13 @@ import type { z } from '@hono/zod-openapi'
 import { sinkConfigOf } from '../db/sink-definitions.ts'
 import type { SinkRow } from '../db/sinks.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
-import { openSecrets, sealSecrets, SecretsUnreadable } from '../logs/deliver/sealed-secrets.ts'
+import { sealSecrets } from '../logs/deliver/sealed-secrets.ts'
 import { kindOf } from '../logs/sinks/kinds.ts'
 import type { Json } from '../logs/sinks/sink-kind.ts'
 import type { Fault } from './problem.ts'
 import { deliveryOf, filterOf, mergedObject, type sinkPatch } from './sink-bodies.ts'
 import { faultsBelow } from './sink-checks.ts'
+import { heldSecrets, originOf } from './sink-origin.ts'
 
 export interface ChangedSink {
   row: SinkRow
@@ -32,17 +33,22 @@ export async function changedSink(
   const was = sinkConfigOf(before)
   const settings = kind.settings.safeParse(mergedObject(was.settings as Members, body.settings ?? {}))
   if (!settings.success) return fail(faultsBelow('settings', settings.error))
-  const hasMoved = originOf(kind.endpoint(settings.data).url) !== originOf(kind.endpoint(was.settings).url)
-  if (hasMoved && body.secrets === undefined && before.secretNames !== '[]') {
-    const detail = 'are to be written again, because the sink goes to another origin'
-    return fail([{ pointer: '/secrets', detail }])
-  }
-  const held = hasMoved ? {} : await heldSecrets(env, before)
+  const held = await heldSecrets(env, before)
   if (held === null && body.secrets === undefined) {
     return fail([{ pointer: '/secrets', detail: 'cannot be read any more: write them again' }])
   }
   const secrets = kind.secrets.safeParse(mergedObject(held ?? {}, body.secrets ?? {}))
   if (!secrets.success) return fail(faultsBelow('secrets', secrets.error))
+  const now = kind.endpoint(settings.data, secrets.data)
+  if (!now.ok) return fail([now.reason])
+  const then = kind.endpoint(was.settings, held ?? {})
+  const hasMoved = !then.ok || originOf(then.value.url) !== originOf(now.value.url)
+  // Whoever may change a sink must not learn its secrets by sending them to a host of their own.
+  const carried = hasMoved ? Object.keys(held ?? {}).filter((name) => !(name in (body.secrets ?? {}))) : []
+  if (carried.length > 0) {
+    const detail = `are to be written again (or null), because the sink goes to another origin: ${carried.join(', ')}`
+    return fail([{ pointer: '/secrets', detail }])
+  }
   const delivery = deliveryOf(body.delivery ?? {}, was.delivery)
   if (typeof delivery === 'string') return fail([{ pointer: '/delivery/maxBytes', detail: delivery }])
   const row: SinkRow = {
@@ -59,18 +65,4 @@ export async function changedSink(
   const isTestNeeded =
     body.secrets !== undefined || row.settings !== before.settings || delivery.gzip !== was.delivery.gzip
   return ok({ row, isTestNeeded })
-}
-
-/** Null where they cannot be opened any more. */
-async function heldSecrets(env: Env, { id, secrets }: SinkRow): Promise<Members | null> {
-  try {
-    return (await openSecrets(env.SIGNING_KEYS, id, secrets)) as Members
-  } catch (error) {
-    if (error instanceof SecretsUnreadable) return null
-    throw error
-  }
-}
-
-function originOf(url: string): string | null {
-  return URL.parse(url)?.origin ?? null
 }

@@ -2,20 +2,22 @@
 
 import type { z } from '@hono/zod-openapi'
 import { checkTarget } from '../lib/outgoing.ts'
+import { fail, type Result } from '../lib/result.ts'
 import { deliverBatch, type OpenSink } from '../logs/deliver/deliver-batch.ts'
 import { testBatch } from '../logs/deliver/test-line.ts'
-import type { DeliveryOutcome, SinkKind } from '../logs/sinks/sink-kind.ts'
+import type { DeliveryOutcome, Endpoint } from '../logs/sinks/sink-kind.ts'
 import type { Fault } from './problem.ts'
 import { faultsOf } from './request-faults.ts'
 
 /** An operator waits for this. */
 const MAX_TEST_MS = 10_000
 
-/** Where a kind's settings lead, if it is somewhere that sinks may go to. */
-export function endpointFault(env: Env, kind: SinkKind, settings: unknown): Fault | null {
-  const { field, url } = kind.endpoint(settings)
-  const checked = checkTarget(url, env.SINK_ALLOWED_HOSTS)
-  return checked.ok ? null : { pointer: `/settings/${field}`, detail: checked.reason }
+/** Where a sink leads, if it is somewhere that sinks may go to. */
+export function checkEndpoint(env: Env, { kind, target }: OpenSink): Result<Endpoint, Fault> {
+  const endpoint = kind.endpoint(target.settings, target.secrets)
+  if (!endpoint.ok) return endpoint
+  const checked = checkTarget(endpoint.value.url, env.SINK_ALLOWED_HOSTS)
+  return checked.ok ? endpoint : fail({ pointer: endpoint.value.pointer, detail: checked.reason })
 }
 
 /** One line on its way, really; not tried a second time. */

@@ -15,7 +15,8 @@ import { reasonOf } from './failure.ts'
 import { conflict, notFound, problem, unprocessable } from './problem.ts'
 import { deliveryOf, filterOf, type sinkBody, type sinkPatch } from './sink-bodies.ts'
 import { changedSink } from './sink-changes.ts'
-import { endpointFault, failureOf, testDelivery } from './sink-checks.ts'
+import { checkEndpoint, failureOf, testDelivery } from './sink-checks.ts'
+import { originOfSink } from './sink-origin.ts'
 import { sinkOfPath } from './sink-path.ts'
 import { shownSink } from './sink-view.ts'
 
@@ -56,7 +57,8 @@ export async function createSink(
   }
   const refused = await whyRefused(c, row, isTestSkipped)
   if (refused !== null) return refused
-  const detail = { name: row.name, kind: row.kind, endpoint: endpointOf(row), tested: !isTestSkipped }
+  const endpoint = await originOfSink(c.env, row)
+  const detail = { name: row.name, kind: row.kind, endpoint, tested: !isTestSkipped }
   try {
     await insertSink(db, environmentChangeNote(c, 'sink.create', id, detail), row)
   } catch (error) {
@@ -80,7 +82,8 @@ export async function changeSink(
   const { row, isTestNeeded } = changed.value
   const refused = await whyRefused(c, row, isTestSkipped || !isTestNeeded)
   if (refused !== null) return refused
-  const detail = { name: row.name, changed: Object.keys(body), endpoint: endpointOf(row) }
+  const endpoint = await originOfSink(c.env, row)
+  const detail = { name: row.name, changed: Object.keys(body), endpoint }
   try {
     const note = environmentChangeNote(c, 'sink.change', id, detail)
     if (!(await updateSink(c.var.db, note, row))) return problem(409, 'Somebody else changed it meanwhile.')
@@ -125,22 +128,15 @@ async function whyRefused(
   const config = sinkConfigOf(row)
   const opened = await openSink(c.env, config)
   if (!opened.ok) return unprocessable({ pointer: '/settings', detail: opened.reason })
-  const { kind, target } = opened.value
-  const fault = endpointFault(c.env, kind, target.settings)
-  if (fault !== null) return unprocessable(fault)
+  const endpoint = checkEndpoint(c.env, opened.value)
+  if (!endpoint.ok) return unprocessable(endpoint.reason)
   if (isTestSkipped) return null
   const { timeoutSeconds } = config.delivery
   const outcome = await testDelivery(c.env, opened.value, { timeoutSeconds, nowMs: c.var.nowMs })
   const reason = failureOf(outcome)
   if (reason === null) return null
-  const { field } = kind.endpoint(target.settings)
-  return unprocessable({ pointer: `/settings/${field}`, detail: `the test delivery failed: ${reason}` })
-}
-
-/** The endpoint without its query, which may hold a token: for the audit. */
-function endpointOf(row: SinkRow): string | null {
-  const url = URL.parse(kindOf(row.kind)?.endpoint(JSON.parse(row.settings)).url ?? '')
-  return url === null ? null : url.origin
+  const { pointer } = endpoint.value
+  return unprocessable({ pointer, detail: `the test delivery failed: ${reason}` })
 }
 
 async function publish(c: OperatorContext, row: SinkRow): Promise<void> {

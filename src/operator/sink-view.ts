@@ -11,6 +11,7 @@ import type { OperatorContext } from './context.ts'
 import { time } from './describe.ts'
 import { reasonOf } from './failure.ts'
 import { deliveryBody, filterBody } from './sink-bodies.ts'
+import { originOfSink } from './sink-origin.ts'
 
 /** A page of sinks asks each for its health. */
 const STATUS_WITHIN_MS = 3_000
@@ -45,6 +46,9 @@ export const sinkSchema = z
     name: z.string(),
     kind: z.enum(SINK_KIND_NAMES),
     settings: z.record(z.string(), z.unknown()),
+    endpoint: z.string().nullable().openapi({
+      description: 'The origin that it goes to. Null: its URL is a secret that cannot be read any more.',
+    }),
     secretNames: z
       .array(z.string())
       .openapi({ description: 'Which secrets there are; never what they are.' }),
@@ -78,7 +82,8 @@ export const replaySchema = z
 
 /** A sink with its health. */
 export async function shownSink(c: OperatorContext, row: SinkRow) {
-  return sinkView(row, await statusOf(c, row.id), c.var.nowMs)
+  const [status, endpoint] = await Promise.all([statusOf(c, row.id), originOfSink(c.env, row)])
+  return { ...sinkView(row, status, c.var.nowMs), endpoint }
 }
 
 /** How a sink is; null where its object does not answer or has not heard of it yet. */

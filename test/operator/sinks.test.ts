@@ -24,6 +24,7 @@ interface Sink {
   id: string
   revision: number
   secretNames: string[]
+  endpoint: string | null
   settings: Record<string, unknown>
 }
 
@@ -132,6 +133,98 @@ describe('secrets', () => {
     })
     const path = { settings: { url: `${destination.url}/elsewhere` } }
     expect((await server.operator('PATCH', `${PATH}/${id}`, path)).status).toBe(200)
+  })
+})
+
+describe('a URL that is a credential', () => {
+  const PATH_TOKEN = 'path-token-nobody-sees'
+  const QUERY_TOKEN = 'query-token-nobody-sees'
+  const sealedUrl = (origin = destination.url) => `${origin}/in/${PATH_TOKEN}?key=${QUERY_TOKEN}`
+  const sealed = (more: Record<string, unknown> = {}) => ({
+    settings: {},
+    secrets: { url: sealedUrl(), bearerToken: TOKEN, ...more },
+  })
+  const localhost = () => destination.url.replace('127.0.0.1', 'localhost')
+
+  function expectHidden(text: string): void {
+    expect(text).not.toContain(PATH_TOKEN)
+    expect(text).not.toContain(QUERY_TOKEN)
+  }
+
+  it('is written as a secret: lines get there, and only its origin is shown', async () => {
+    destination.requests.length = 0
+    const sink = await makeSink(sealed())
+    const [asked] = destination.requests
+    expect(`${asked?.url.pathname}${asked?.url.search}`).toBe(`/in/${PATH_TOKEN}?key=${QUERY_TOKEN}`)
+    expect(sink).toMatchObject({ endpoint: destination.url, secretNames: ['url', 'bearerToken'] })
+    expect(sink.settings).not.toHaveProperty('url')
+    const row = await server.env.DB.prepare('SELECT * FROM sinks WHERE id = ?').bind(sink.id).first()
+    expectHidden(JSON.stringify(row))
+    for (const path of [PATH, `${PATH}/${sink.id}`, '/audit']) {
+      expectHidden((await server.operator('GET', path)).text)
+    }
+    const audit = await server.operator('GET', '/audit?limit=1')
+    expect(audit.text).toContain(`"endpoint":"${destination.url}"`)
+  })
+
+  it.each(['reset', { status: 503 }, { status: 307, headers: { location: '/elsewhere?x' } }] as const)(
+    'is in no reason of a failure: %j',
+    async (failure) => {
+      const { id } = await makeSink(sealed())
+      destination.failures.push(failure)
+      const reply = await server.operator('POST', `${PATH}/${id}/test`)
+      expect(reply.status).toBe(200)
+      expectHidden(reply.text)
+    },
+  )
+
+  it.each([
+    ['/secrets/url', { settings: {}, secrets: { url: 'https://10.0.0.1/in/token' } }],
+    ['/secrets/url', { settings: {}, secrets: { url: 'https://user:pass@example.com/' } }],
+    ['/secrets/url', { settings: {}, secrets: { url: 'not a url' } }],
+    ['/secrets/url', { settings: {}, secrets: { url: `https://example.com/${'x'.repeat(2_048)}` } }],
+    ['/secrets/url', { settings: {}, secrets: { url: 'http://127.0.0.1:9/' } }],
+    ['/secrets/url', { secrets: { url: 'https://example.com/' } }],
+    ['/settings/url', { settings: {}, secrets: {} }],
+  ])('names %s where that is wrong: %j', async (pointer, more) => {
+    expect(problemOf(await post(more))).toEqual({ status: 422, pointers: [pointer] })
+  })
+
+  it('takes the place of one that is shown, and the reverse', async () => {
+    const { id } = await makeSink()
+    const change = (patch: unknown) => server.operator('PATCH', `${PATH}/${id}`, patch)
+    expect(problemOf(await change({ secrets: { url: sealedUrl() } })).pointers).toEqual(['/secrets/url'])
+    const hidden = created<Sink>(
+      await change({ settings: { url: null }, secrets: { url: sealedUrl() } }),
+      200,
+    )
+    expect(hidden.settings).not.toHaveProperty('url')
+    expect(hidden.secretNames.toSorted()).toEqual(['bearerToken', 'url'])
+    const shown = await change({ settings: { url: destination.url }, secrets: { url: null } })
+    expect(created<Sink>(shown, 200)).toMatchObject({
+      settings: { url: destination.url },
+      secretNames: ['bearerToken'],
+    })
+  })
+
+  it('at another origin wants the other secrets again, which it never carries there', async () => {
+    const { id } = await makeSink(sealed())
+    const change = (patch: unknown) => server.operator('PATCH', `${PATH}/${id}`, patch)
+    const url = sealedUrl(localhost())
+    destination.requests.length = 0
+    for (const patch of [{ secrets: { url } }, { settings: { url: localhost() }, secrets: { url: null } }]) {
+      expect(problemOf(await change(patch))).toEqual({ status: 422, pointers: ['/secrets'] })
+    }
+    expect(destination.requests).toEqual([])
+    const moved = await change({ secrets: { url, bearerToken: TOKEN } })
+    expect(created<Sink>(moved, 200).endpoint).toBe(localhost())
+  })
+
+  it('keeps its secrets within its origin', async () => {
+    const { id } = await makeSink(sealed())
+    const url = `${destination.url}/in/another`
+    const changed = await server.operator('PATCH', `${PATH}/${id}`, { secrets: { url } })
+    expect(created<Sink>(changed, 200).secretNames).toEqual(['url', 'bearerToken'])
   })
 })
 

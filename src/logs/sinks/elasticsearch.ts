@@ -6,6 +6,7 @@
 import { z } from '@hono/zod-openapi'
 import { concatBytes, utf8, type Bytes } from '../../lib/bytes.ts'
 import { gzip } from '../../lib/compression.ts'
+import { ok } from '../../lib/result.ts'
 import type { ArchivedLine } from '../line.ts'
 import { ecsDocumentOf } from './ecs.ts'
 import { readBulkReply, type ItemOutcome } from './elasticsearch-reply.ts'
@@ -76,7 +77,7 @@ export const elasticsearchKind: SinkKind<ElasticsearchSettings, ElasticsearchSec
   secrets,
   // Documents are two to three times their lines; small services take 10 MiB a request, others 100 MB.
   limits: { maxBatchBytes: 3 * 1_024 * 1_024, maxBatchLines: 5_000 },
-  endpoint: ({ url }) => ({ field: 'url', url: urlBelow(url, '_bulk') }),
+  endpoint: ({ url }) => ok({ pointer: '/settings/url', url: urlBelow(url, '_bulk') }),
   deliver: deliverBulk,
 }
 

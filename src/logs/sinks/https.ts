@@ -6,14 +6,16 @@
 import { z } from '@hono/zod-openapi'
 import { concatBytes, utf8, type Bytes } from '../../lib/bytes.ts'
 import { gzip } from '../../lib/compression.ts'
+import { fail, ok, type Result } from '../../lib/result.ts'
 import { signatureHeaders } from '../../lib/webhook-signature.ts'
 import { envelopeOfLine, type ArchivedLine } from '../line.ts'
 import { outcomeOfStatus } from './http-outcome.ts'
-import type { DeliveryOutcome, SinkBatch, SinkKind, SinkTarget } from './sink-kind.ts'
+import type { DeliveryOutcome, Endpoint, SinkBatch, SinkKind, SinkTarget } from './sink-kind.ts'
 
 const MIB = 1_024 * 1_024
 const MAX_SECRET_CHARACTERS = 4_096
 const MAX_HEADERS = 20
+const MAX_URL_CHARACTERS = 2_048
 /** Headers that are ours or the connection's. */
 const TAKEN_HEADERS =
   /^(host|content-.*|transfer-encoding|connection|idempotency-key|webhook-.*|x-hub-.*|cf-.*)$/i
@@ -33,14 +35,23 @@ const headers = z
   )
   .refine((all) => Object.keys(all).length <= MAX_HEADERS, `has more than ${MAX_HEADERS} headers`)
 
+const url = z.string().max(MAX_URL_CHARACTERS, `is longer than ${MAX_URL_CHARACTERS} characters`)
+
 const settings = z.strictObject({
-  url: z.string().max(2_048, 'is longer than 2048 characters'),
+  url: url.optional().openapi({
+    description:
+      'Is shown. One that has a credential in its path or query belongs into `secrets.url` instead.',
+  }),
   /** `ndjson`: a line each. `json-array`: one array. */
   format: z.enum(['ndjson', 'json-array']).default('ndjson'),
   /** `envelope`: as archived. `agent`: only what the agent wrote. */
   content: z.enum(['envelope', 'agent']).default('envelope'),
 })
 const secrets = z.strictObject({
+  url: url.optional().openapi({
+    description:
+      'In place of `settings.url`, where the URL itself is a credential (Sumo Logic, Tines): only its origin is shown.',
+  }),
   bearerToken: headerValue.optional(),
   /** Signs every request. Of Standard Webhooks' form `whsec_<base64>`, or any text. */
   hmacKey: z.string().min(16, 'is shorter than 16 characters').max(MAX_SECRET_CHARACTERS).optional(),
@@ -56,14 +67,34 @@ export const httpsKind: SinkKind<HttpsSettings, HttpsSecrets> = {
   settings,
   secrets,
   limits: { maxBatchBytes: 8 * MIB, maxBatchLines: 10_000 },
-  endpoint: ({ url }) => ({ field: 'url', url }),
+  endpoint: endpointOf,
   async deliver(batch, sink, send) {
+    const endpoint = endpointOf(sink.settings, sink.secrets)
+    if (!endpoint.ok) return { kind: 'refused', reason: 'its URL is not there, or there twice' }
     const plain = bodyOf(batch.lines, sink.settings)
     const body = sink.gzip ? await gzip(plain) : plain
     const headers = await headersOf(batch, sink, body)
-    const reply = await send(sink.settings.url, { method: 'POST', headers, body })
+    const reply = await send(endpoint.value.url, { method: 'POST', headers, body })
     return outcomeOf(reply.status, reply.headers, batch.nowMs)
   },
+}
+
+function endpointOf(
+  { url: shown }: HttpsSettings,
+  { url: sealed }: HttpsSecrets,
+): Result<Endpoint, { pointer: string; detail: string }> {
+  if (shown === undefined && sealed === undefined) {
+    return fail({ pointer: '/settings/url', detail: 'is not there: the URL is here, or in secrets.url' })
+  }
+  if (shown !== undefined && sealed !== undefined) {
+    const detail = 'is there beside settings.url: exactly one is to be; null takes one away'
+    return fail({ pointer: '/secrets/url', detail })
+  }
+  return ok(
+    sealed === undefined
+      ? { pointer: '/settings/url', url: shown ?? '' }
+      : { pointer: '/secrets/url', url: sealed },
+  )
 }
 
 function bodyOf(lines: readonly ArchivedLine[], { format, content }: HttpsSettings): Bytes {

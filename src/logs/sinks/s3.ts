@@ -1,6 +1,7 @@
 /** S3-compatible buckets: our envelopes as gzipped NDJSON, in the layout of the archive, under keys that repeat. */
 
 import { z } from '@hono/zod-openapi'
+import { ok } from '../../lib/result.ts'
 import { retryAfterMsOf } from './retry-after.ts'
 import { s3ObjectsOf } from './s3-object.ts'
 import { readS3Reply, s3UrlOf, signedPut } from './s3-request.ts'
@@ -54,7 +55,7 @@ export const s3Kind: SinkKind<S3Settings, S3Secrets> = {
   settings,
   secrets,
   limits: { maxBatchBytes: MAX_BATCH_BYTES, maxBatchLines: 50_000 },
-  endpoint: (place) => ({ field: 'endpoint', url: s3UrlOf(place, '').href }),
+  endpoint: (place) => ok({ pointer: '/settings/endpoint', url: s3UrlOf(place, '').href }),
   deliver: putBatch,
 }
 

@@ -5,6 +5,7 @@
 
 import type { z } from '@hono/zod-openapi'
 import type { Bytes } from '../../lib/bytes.ts'
+import type { Result } from '../../lib/result.ts'
 import type { ArchivedLine } from '../line.ts'
 
 export type SinkKindName = 'https' | 'splunk-hec' | 'elasticsearch' | 's3'
@@ -89,6 +90,13 @@ export type DeliveryOutcome =
   /** The settings or rights are wrong (401, 403, 404, no such index): long back-off, shown in the sink's health. */
   | { kind: 'refused'; reason: string }
 
+/** Where a sink goes. */
+export interface Endpoint {
+  /** JSON pointer to the member of the operator's body that says so. */
+  pointer: string
+  url: string
+}
+
 export interface SinkKind<Settings = unknown, Secrets = unknown> {
   name: SinkKindName
   /** Strict: unknown keys are refused. Operators see these fields under `settings`. */
@@ -97,8 +105,11 @@ export interface SinkKind<Settings = unknown, Secrets = unknown> {
   secrets: z.ZodType<Secrets>
   /** What the protocol takes at most in one batch, whatever the operator set. */
   limits: { maxBatchBytes: number; maxBatchLines: number }
-  /** Where it goes, and the settings' field that says so: checked before it is saved, and named when refused. */
-  endpoint(settings: Settings): { field: string; url: string }
+  /**
+   * Where it goes: checked before it is saved, and named when refused. Fails where settings and secrets together do not
+   * name one place.
+   */
+  endpoint(settings: Settings, secrets: Secrets): Result<Endpoint, { pointer: string; detail: string }>
   /** May send several requests. */
   deliver(batch: SinkBatch, sink: SinkTarget<Settings, Secrets>, send: Send): Promise<DeliveryOutcome>
 }

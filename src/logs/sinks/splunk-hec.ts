@@ -6,6 +6,7 @@
 import { z } from '@hono/zod-openapi'
 import { concatBytes, utf8, type Bytes } from '../../lib/bytes.ts'
 import { gzip } from '../../lib/compression.ts'
+import { ok } from '../../lib/result.ts'
 import type { ArchivedLine } from '../line.ts'
 import { retryAfterMsOf } from './retry-after.ts'
 import { baseUrl, headerToken, urlBelow } from './settings.ts'
@@ -62,7 +63,7 @@ export const splunkHecKind: SinkKind<HecSettings, HecSecrets> = {
   secrets,
   // Its max_content_length was 1 MB once and is 800 MB now; heavy forwarders and load balancers say 413 sooner.
   limits: { maxBatchBytes: 5 * 1_024 * 1_024, maxBatchLines: 10_000 },
-  endpoint: ({ url }) => ({ field: 'url', url: eventUrl(url) }),
+  endpoint: ({ url }) => ok({ pointer: '/settings/url', url: eventUrl(url) }),
   deliver: (batch, sink, send) => new HecAttempt(batch, sink, send).run(),
 }
 
