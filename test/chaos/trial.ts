@@ -28,12 +28,22 @@ export interface TrialOptions {
   readonly deleteEveryMs?: number
 }
 
+/** A node as the admin route shows it. */
+interface ShownNode {
+  readonly id: string
+  readonly hostname: string
+  readonly lastSeenAt: string
+  readonly online: boolean
+}
+
 /** Servers that nobody carries away: who is off the network cannot be looked for. */
 const PROFILE: Profile = { ...PROFILES.servers, lostReplyChance: 0.01, travelShare: 0 }
 /** Long enough for any run; it is stopped when its time has come. */
 const RUN_MS = 3_600_000
 const SPREAD_MS = 2_000
 const POLL_MS = 250
+/** Presence keeps whole seconds. */
+const CLOCK_SLACK_MS = 2_000
 const CARVES_AGAIN_AFTER_MS = 2_000
 /** A fleet counts as served when no more fails in such a time than it loses by itself, see PROFILE. */
 const WINDOW_MS = 2_000
@@ -114,27 +124,34 @@ export class Trial {
     }
   }
 
-  /** Waits until every node is shown as online and as seen since `sinceMs`; gives those that are not in time. */
+  /**
+   * Waits until every node that polls is shown as online, and as seen since `sinceMs`; gives those that are not in time.
+   * Who backs off by himself, as after a deletion, is not waited for longer than that.
+   */
   async untilPresent(sinceMs: number): Promise<Evidence['presence']> {
-    const path = `/environments/${this.environment.id}/nodes`
-    const startMs = Date.now()
+    const { heardAtMs } = this.witness
+    this.witness.listenAnew()
     for (;;) {
-      const wrong: string[] = []
-      let nodes = 0
-      for await (const node of this.#options.client.items<{
-        hostname: string
-        lastSeenAt: string
-        online: boolean
-      }>(path)) {
-        nodes += 1
-        const seenMs = Date.parse(node.lastSeenAt)
-        const isRight = node.online && seenMs >= sinceMs - 1_000 && seenMs <= Date.now() + 2_000
-        if (!isRight) wrong.push(`${node.hostname} last seen ${node.lastSeenAt}`)
-      }
-      const tookMs = Date.now() - startMs
-      if (wrong.length === 0 || Date.now() - sinceMs > this.presenceWithinMs) return { nodes, wrong, tookMs }
+      const nowMs = Date.now()
+      const nodes = await this.#shownNodes()
+      const heard = nodes.filter(({ id }) => heardAtMs.has(id))
+      const wrong = heard.filter((node) => !isShownRight(node, sinceMs))
+      const isLate = ({ id }: ShownNode) => nowMs - (heardAtMs.get(id) ?? nowMs) > this.presenceWithinMs
+      const isOver = heard.length === nodes.length || nowMs - sinceMs > this.presenceWithinMs
+      if ((wrong.length === 0 && isOver) || wrong.some(isLate))
+        return {
+          nodes: heard.length,
+          wrong: wrong.map(({ hostname, lastSeenAt }) => `${hostname} last seen ${lastSeenAt}`),
+          tookMs: nowMs - sinceMs,
+        }
       await sleep(POLL_MS)
     }
+  }
+
+  #shownNodes(): Promise<ShownNode[]> {
+    return Array.fromAsync(
+      this.#options.client.items<ShownNode>(`/environments/${this.environment.id}/nodes`),
+    )
   }
 
   /** Ends the fleet. */
@@ -198,4 +215,10 @@ export class Trial {
     const { crashed, failuresTakenForSuccess, linesDropped, schedulesWiped } = sufferingOf(this.fleet)
     return { crashed, failuresTakenForSuccess, linesDropped, schedulesWiped }
   }
+}
+
+/** Neither silent nor seen in the future. */
+function isShownRight({ lastSeenAt, online }: ShownNode, sinceMs: number): boolean {
+  const seenMs = Date.parse(lastSeenAt)
+  return online && seenMs >= sinceMs - CLOCK_SLACK_MS && seenMs <= Date.now() + CLOCK_SLACK_MS
 }

@@ -60,6 +60,9 @@ export class Witness {
   readonly #disowned = new Set<string>()
   readonly #pending = new Set<Promise<void>>()
   readonly #uploads = new Map<string, Upload>()
+  readonly #nodeOfKey = new Map<string, string>()
+  /** When each node was first answered a poll since {@link listenAnew}. */
+  readonly heardAtMs = new Map<string, number>()
 
   /** `isRemoved`: whether an operator deleted this node, so that `node_invalid` is the truth for it. */
   constructor(keys: SigningKeys, isRemoved: (nodeId: string) => boolean = () => false) {
@@ -70,6 +73,11 @@ export class Witness {
   /** How many nodes were handed a key. */
   get nodes(): number {
     return this.#ordinalOf.size
+  }
+
+  /** Forgets who was heard. */
+  listenAnew(): void {
+    this.heardAtMs.clear()
   }
 
   /** From now on `node_invalid` is the truth for whoever comes with this key or secret. */
@@ -107,6 +115,7 @@ export class Witness {
     if ('nodeKey' in verdict) this.#noteKey(verdict.nodeKey)
     if ('sessionId' in verdict) this.#noteUpload(exchange, verdict.sessionId)
     if (endpoint === 'carveBlock' && reply.status === 200) this.#noteBlock(exchange)
+    if (endpoint === 'read') this.#noteHeard(exchange)
   }
 
   #noteInvalid(exchange: Exchange): void {
@@ -126,6 +135,7 @@ export class Witness {
       if (identity === null) return
       const { environmentId, nodeId, ordinal } = identity
       const place = `${environmentId}/${ordinal}`
+      this.#nodeOfKey.set(nodeKey, nodeId)
       const [holder, before] = [this.#nodeOf.get(place) ?? nodeId, this.#ordinalOf.get(nodeId) ?? place]
       if (holder !== nodeId) this.ordinalConflicts.push(`ordinal ${ordinal}: ${nodeId} after ${holder}`)
       if (before !== place) this.ordinalConflicts.push(`${nodeId}: ordinal ${ordinal} after ${before}`)
@@ -141,6 +151,11 @@ export class Witness {
       this.#pending.delete(reading)
     })
     this.#pending.add(reading)
+  }
+
+  #noteHeard(exchange: Exchange): void {
+    const nodeId = this.#nodeOfKey.get(credentialOf(exchange))
+    if (nodeId !== undefined && !this.heardAtMs.has(nodeId)) this.heardAtMs.set(nodeId, Date.now())
   }
 
   #noteUpload({ body }: Exchange, sessionId: string): void {
