@@ -76,7 +76,8 @@ beforeAll(async () => {
     patienceMs: 30_000,
   }
   verification = await verify(options)
-})
+  // The fleet's time, then that of reading, several times over on a busy machine.
+}, 300_000)
 afterAll(async () => {
   client.close()
   await server.close()
