@@ -56,9 +56,12 @@ function isOurs(id: string): boolean {
   return id.includes('-')
 }
 
-async function makeSink(kind: Kind, more: Record<string, unknown> = {}): Promise<SinkView> {
+async function makeSink(
+  kind: Kind,
+  more: { settings?: object; [name: string]: unknown } = {},
+): Promise<SinkView> {
   const { settings, secrets } = sinks[kind]()
-  const body = { name: kind, kind, settings: { ...settings, ...(more['settings'] ?? {}) }, secrets }
+  const body = { name: kind, kind, settings: { ...settings, ...more.settings }, secrets }
   return created(await server.operator('POST', world.path, { ...body, ...more, settings: body.settings }))
 }
 
