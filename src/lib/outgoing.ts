@@ -147,7 +147,8 @@ function whyOf(error: unknown, signal: AbortSignal, timeoutMs: number): string {
   if (/certificate|tls|ssl/i.test(message)) return 'the TLS connection failed'
   if (/refused/i.test(message)) return 'the connection was refused'
   if (/dns|resolve|not found|getaddrinfo/i.test(message)) return 'the host name was not found'
+  // workerd says "Network connection lost." of a port where nothing listens, too.
   if (/disconnect|closed|reset|lost|premature/i.test(message))
-    return 'the connection was closed before the answer'
+    return 'the connection was refused, or closed before the answer'
   return 'the connection failed'
 }

@@ -9,10 +9,15 @@ export function faultsOf(target: string, error: Pick<z.ZodError, 'issues'>): Fau
   return error.issues.flatMap((issue) => {
     const paths =
       issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
-    const detail = issue.code === 'unrecognized_keys' ? 'is not known here' : issue.message
     return paths.map((path) => ({
       pointer: target === 'json' ? pointerOf(path) : path.map(String).join('.'),
-      detail,
+      detail: detailOf(issue),
     }))
   })
+}
+
+/** The rule in our words: zod keeps those for the key of a record inside of its own "Invalid key". */
+function detailOf(issue: z.ZodError['issues'][number]): string {
+  if (issue.code === 'unrecognized_keys') return 'is not known here'
+  return issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message
 }

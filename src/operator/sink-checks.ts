@@ -44,6 +44,21 @@ export function failureOf(outcome: DeliveryOutcome): string | null {
   }
 }
 
+/** What a test delivery that failed points at; null: it got there. */
+export function testFault(
+  outcome: DeliveryOutcome,
+  { target }: OpenSink,
+  { pointer }: Endpoint,
+): Fault | null {
+  const reason = failureOf(outcome)
+  if (reason === null) return null
+  const detail = `the test delivery failed: ${reason}`
+  const isRights = outcome.kind === 'refused' && outcome.cause === 'rights'
+  // Where the URL is all that there is, it is the credential.
+  const others = Object.keys(target.secrets as object).filter((name) => pointer !== `/secrets/${name}`)
+  return { pointer: isRights && others.length > 0 ? '/secrets' : pointer, detail }
+}
+
 /** Faults of a member of the body that was checked by itself. */
 export function faultsBelow(member: string, error: Pick<z.ZodError, 'issues'>): Fault[] {
   return faultsOf('json', error).map(({ pointer, detail }) => ({ pointer: `/${member}${pointer}`, detail }))

@@ -15,7 +15,7 @@ import { reasonOf } from './failure.ts'
 import { conflict, notFound, problem, unprocessable } from './problem.ts'
 import { deliveryOf, filterOf, type sinkBody, type sinkPatch } from './sink-bodies.ts'
 import { changedSink } from './sink-changes.ts'
-import { checkEndpoint, failureOf, testDelivery } from './sink-checks.ts'
+import { checkEndpoint, testDelivery, testFault } from './sink-checks.ts'
 import { originOfSink } from './sink-origin.ts'
 import { sinkOfPath } from './sink-path.ts'
 import { shownSink } from './sink-view.ts'
@@ -133,10 +133,8 @@ async function whyRefused(
   if (isTestSkipped) return null
   const { timeoutSeconds } = config.delivery
   const outcome = await testDelivery(c.env, opened.value, { timeoutSeconds, nowMs: c.var.nowMs })
-  const reason = failureOf(outcome)
-  if (reason === null) return null
-  const { pointer } = endpoint.value
-  return unprocessable({ pointer, detail: `the test delivery failed: ${reason}` })
+  const fault = testFault(outcome, opened.value, endpoint.value)
+  return fault === null ? null : unprocessable(fault)
 }
 
 async function publish(c: OperatorContext, row: SinkRow): Promise<void> {

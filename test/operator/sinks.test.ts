@@ -88,11 +88,36 @@ describe('making one', () => {
   it('saves nothing where the test delivery fails, and says why', async () => {
     const before = await server.operator('GET', PATH)
     const refused = await post({ secrets: { bearerToken: 'wrong' } })
-    expect(problemOf(refused)).toEqual({ status: 422, pointers: ['/settings/url'] })
+    expect(problemOf(refused)).toEqual({ status: 422, pointers: ['/secrets'] })
     expect(refused.json<Problem>().detail).toContain('answered 401')
     expect((await server.operator('GET', PATH)).json<{ items: unknown[] }>().items.length).toBe(
       before.json<{ items: unknown[] }>().items.length,
     )
+  })
+
+  it.each([
+    ['/secrets', { secrets: { bearerToken: 'wrong' } }],
+    ['/settings/url', { secrets: {} }],
+    ['/secrets/url', () => ({ settings: {}, secrets: { url: destination.url } })],
+  ])('points at %s where the destination knows nobody by it', async (pointer, more) => {
+    const refused = await post(typeof more === 'function' ? more() : more)
+    expect(problemOf(refused)).toEqual({ status: 422, pointers: [pointer] })
+    expect(refused.json<Problem>().detail).toContain('answered 401')
+  })
+
+  it.each([
+    ['Content-Type', 'is a header that is set already'],
+    ['a b', 'is no name of a header'],
+  ])('says the rule for the name of a header: %s', async (name, rule) => {
+    const refused = await post({ secrets: { headers: { [name]: 'x' } } })
+    expect(refused.json<Problem>().detail).toBe(`/secrets/headers/${name}: ${rule}`)
+  })
+
+  it("says what Cloudflare's own status means: the connection was refused", async () => {
+    destination.failures.push({ status: 521 })
+    const refused = await post()
+    expect(problemOf(refused)).toEqual({ status: 422, pointers: ['/settings/url'] })
+    expect(refused.json<Problem>().detail).toContain('answered 521: the connection was refused')
   })
 
   it('skips the test where told to, but not the rules for addresses', async () => {
@@ -245,9 +270,7 @@ describe('changing one', () => {
     })
     expect(destination.batches).toHaveLength(0)
     const wrong = { secrets: { bearerToken: 'wrong' } }
-    expect(problemOf(await server.operator('PATCH', `${PATH}/${id}`, wrong)).pointers).toEqual([
-      '/settings/url',
-    ])
+    expect(problemOf(await server.operator('PATCH', `${PATH}/${id}`, wrong)).pointers).toEqual(['/secrets'])
     expect((await server.operator('POST', `${PATH}/${id}/test`)).json()).toEqual({
       delivered: true,
       reason: null,

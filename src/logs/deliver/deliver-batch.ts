@@ -35,6 +35,9 @@ export async function openSink(env: Env, sink: Opened): Promise<Result<OpenSink,
   }
 }
 
+/** What a destination says to somebody it does not know, or who may not (RFC 9110 sections 15.5.2, 15.5.4). */
+const RIGHTS_STATUSES = [401, 403]
+
 /** One attempt. Never throws: a fault of ours is tried again, and logged. */
 export async function deliverBatch(
   env: Env,
@@ -42,10 +45,16 @@ export async function deliverBatch(
   batch: SinkBatch,
   { state, timeoutMs }: { state: Json; timeoutMs: number },
 ): Promise<DeliveryOutcome> {
-  const send: Send = (url, request) =>
-    sendOut(url, request, { allowedHosts: env.SINK_ALLOWED_HOSTS, timeoutMs })
+  let lastStatus = 0
+  const send: Send = async (url, request) => {
+    const reply = await sendOut(url, request, { allowedHosts: env.SINK_ALLOWED_HOSTS, timeoutMs })
+    lastStatus = reply.status
+    return reply
+  }
   try {
-    return await kind.deliver(batch, { ...target, state }, send)
+    const outcome = await kind.deliver(batch, { ...target, state }, send)
+    const isRights = outcome.kind === 'refused' && RIGHTS_STATUSES.includes(lastStatus)
+    return isRights ? { ...outcome, cause: 'rights' } : outcome
   } catch (error) {
     if (error instanceof OutgoingRefused) return { kind: 'refused', reason: error.message }
     if (error instanceof OutgoingFailed)

@@ -87,8 +87,11 @@ export type DeliveryOutcome =
    * (413; also what comes next is made smaller), or because of something in it (400).
    */
   | { kind: 'split'; reason: string; cause?: 'size' | 'content' }
-  /** The settings or rights are wrong (401, 403, 404, no such index): long back-off, shown in the sink's health. */
-  | { kind: 'refused'; reason: string }
+  /**
+   * The settings or rights are wrong (401, 403, 404, no such index): long back-off, shown in the sink's health. `cause`
+   * is told by who sends, from the status: kinds need not.
+   */
+  | { kind: 'refused'; reason: string; cause?: 'rights' }
 
 /** Where a sink goes. */
 export interface Endpoint {

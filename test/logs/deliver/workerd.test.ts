@@ -110,3 +110,14 @@ it('follows no redirect to another host: not the lines, and not the secrets', as
   expect(elsewhere.requests).toEqual([])
   await elsewhere.close()
 })
+
+it('says of a port where nothing listens that the connection was refused or closed', async () => {
+  // Port 9 (discard, RFC 863): taken by nobody here.
+  const settings = { url: 'http://127.0.0.1:9/' }
+  const made = server.operator('POST', '/environments/default/sinks', {
+    name: 'closed',
+    kind: 'https',
+    settings,
+  })
+  await expect(made).rejects.toThrow('the connection was refused, or closed before the answer')
+})
