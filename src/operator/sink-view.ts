@@ -138,11 +138,11 @@ function healthView({ paused, health, tracks, lag }: SinkStatus, nowMs: number) 
 
 function stateOf(
   paused: boolean,
-  { failures, lastError }: SinkStatus['health'],
+  { failures, isToldToWait, lastError }: SinkStatus['health'],
   waitingObjects: number,
 ): (typeof STATES)[number] {
   if (paused) return 'paused'
-  if (failures > 0) return lastError?.kind === 'refused' ? 'refused' : 'retrying'
+  if (failures > 0 || isToldToWait) return lastError?.kind === 'refused' ? 'refused' : 'retrying'
   return waitingObjects > 0 ? 'behind' : 'ok'
 }
 

@@ -5,8 +5,10 @@ import type { DeliveryOptions } from './sink-config.ts'
 import type { Settled } from './track.ts'
 
 export interface Health {
-  /** In a row. */
+  /** In a row, without those that the destination set a time for: what the back-off grows by. */
   failures: number
+  /** It failed last by asking for time (Retry-After), which it gets. */
+  isToldToWait: boolean
   /** Not before this. */
   nextAttemptAtMs: number
   /** What the rate allows next. */
@@ -23,6 +25,7 @@ export interface Health {
 
 export const NEW_HEALTH: Health = {
   failures: 0,
+  isToldToWait: false,
   nextAttemptAtMs: 0,
   nextAllowedAtMs: 0,
   lastSuccessAtMs: null,
@@ -47,17 +50,20 @@ export function mayPutAside({ refusedInRow, failures }: Health): boolean {
 export function healthAfter(health: Health, settled: Settled, nowMs: number, random: number): Health {
   const alone = settled.rejections.filter(({ cut }) => cut.lines.length === 1).length
   const taken: Health = settled.accepted
-    ? { ...health, lastSuccessAtMs: nowMs, failures: 0, refusedInRow: 0 }
+    ? { ...health, lastSuccessAtMs: nowMs, failures: 0, isToldToWait: false, refusedInRow: 0 }
     : { ...health, refusedInRow: health.refusedInRow + alone }
   if (settled.failure !== null) {
-    const failures = taken.failures + 1
-    const waitMs = backOffMs(settled.failure, failures, random)
-    return { ...taken, failures, nextAttemptAtMs: nowMs + waitMs, lastError: errorOf(settled.failure, nowMs) }
+    // Its time is kept to instead: a fault that comes later must not find the back-off at minutes.
+    const isToldToWait = settled.failure.kind === 'retry' && settled.failure.retryAfterMs !== null
+    const failures = taken.failures + (isToldToWait ? 0 : 1)
+    const nextAttemptAtMs = nowMs + backOffMs(settled.failure, failures, random)
+    return { ...taken, failures, isToldToWait, nextAttemptAtMs, lastError: errorOf(settled.failure, nowMs) }
   }
   const nextAttemptAtMs = settled.checkAfterMs === null ? 0 : nowMs + settled.checkAfterMs
   // Something put aside after long refusals is an end of them, too.
-  const failures = settled.rejections.length > 0 ? 0 : taken.failures
-  return { ...taken, failures, nextAttemptAtMs }
+  const isOver = settled.rejections.length > 0
+  const failures = isOver ? 0 : taken.failures
+  return { ...taken, failures, isToldToWait: taken.isToldToWait && !isOver, nextAttemptAtMs }
 }
 
 function errorOf({ kind, reason }: { kind: 'retry' | 'refused'; reason: string }, atMs: number) {

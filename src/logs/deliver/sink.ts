@@ -217,7 +217,8 @@ export class Sink extends DurableObject<Env> {
     this.#store.putConfig(config, Date.now())
     if (before === null || before.revision === config.revision) return
     // Somebody has mended something: no waiting for what was.
-    this.#store.putHealth({ ...this.#store.health, nextAttemptAtMs: 0, failures: 0, refusedInRow: 0 })
+    const forgotten = { nextAttemptAtMs: 0, failures: 0, isToldToWait: false, refusedInRow: 0 }
+    this.#store.putHealth({ ...this.#store.health, ...forgotten })
     const live = this.#store.track(LIVE_TRACK)
     const isFilterNew = JSON.stringify(before.filter) !== JSON.stringify(config.filter)
     // Batches were cut of other lines: they are cut anew.

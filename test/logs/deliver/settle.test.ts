@@ -115,6 +115,19 @@ describe('health', () => {
     expect(backOffMs({ kind: 'retry', retryAfterMs: 60_000 }, 9, 0.5)).toBe(63_000)
   })
 
+  it('does not count what the destination set a time for: a timeout after it is tried again soon', () => {
+    const busy: DeliveryOutcome = { kind: 'retry', reason: 'answered 429', retryAfterMs: 30_000 }
+    let health = NEW_HEALTH
+    for (let i = 0; i < 10; i += 1) {
+      health = healthAfter(health, settled([attempt(0, 3, busy)]), 1_000, 0)
+      expect(health).toMatchObject({ failures: 0, isToldToWait: true, nextAttemptAtMs: 31_000 })
+    }
+    const timedOut = healthAfter(health, failed, 40_000, 0.999_999)
+    expect(timedOut).toMatchObject({ failures: 1, isToldToWait: false })
+    expect(timedOut.nextAttemptAtMs).toBeLessThanOrEqual(41_000)
+    expect(healthAfter(health, settled([attempt(0, 3, delivered)]), 5_000, 0).isToldToWait).toBe(false)
+  })
+
   it('forgets failures with a success, and remembers the last', () => {
     const ill = healthAfter(healthAfter(NEW_HEALTH, failed, 1_000, 0.5), failed, 2_000, 0.5)
     expect(ill).toMatchObject({ failures: 2, lastError: { atMs: 2_000, reason: 'answered 503' } })
