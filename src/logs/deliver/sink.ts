@@ -8,6 +8,7 @@ import { readSinkConfig, resealSink } from '../../db/sink-definitions.ts'
 import { Deadline } from '../../lib/deadline.ts'
 import { applySchema } from '../../lib/object-schema.ts'
 import type { FollowerLag } from '../archive-followers.ts'
+import { alarmBy, alarmInPlace } from './alarm.ts'
 import { DeliveryRun } from './delivery-run.ts'
 import { healthAfter, type Health } from './health.ts'
 import { livePlace, passedSequence } from './live-source.ts'
@@ -31,8 +32,6 @@ import {
 const HEARTBEAT_MS = 60_000
 /** A change that did not reach the object is seen after this. */
 const CONFIG_FRESH_MS = 5 * 60_000
-/** An alarm that is late by more than this is lost (the local simulator forgets them in a restart). */
-const ALARM_LOST_MS = 5_000
 /** One alarm's work: 30 s of CPU (Workers limits) compress and parse a multiple of this. */
 const MAX_RUN_BYTES = 64 * 1_024 * 1_024
 const MAX_RUN_MS = 60_000
@@ -111,8 +110,9 @@ export class Sink extends DurableObject<Env> {
   async status(): Promise<SinkStatus | null> {
     const { config, health } = this.#store
     if (config === null) return null
-    if (!config.paused && !this.#running)
-      await this.#alarmBy(Math.max(this.#dueAtMs(), Date.now() + HEARTBEAT_MS))
+    if (!config.paused && !this.#running) {
+      await this.#setAlarm(alarmInPlace(await this.ctx.storage.getAlarm(), this.#dueAtMs(), Date.now()))
+    }
     const tracks = this.#store.tracks.map(trackView)
     const live = this.#store.track(LIVE_TRACK)
     const archive = this.env.ARCHIVE_INDEX.getByName(config.environmentId)
@@ -248,10 +248,12 @@ export class Sink extends DurableObject<Env> {
 
   /** Sees to it that there is an alarm at that time or before. */
   async #alarmBy(atMs: number): Promise<void> {
-    const set = await this.ctx.storage.getAlarm()
-    const nowMs = Date.now()
-    if (set !== null && set <= atMs && set > nowMs - ALARM_LOST_MS) return
-    await this.ctx.storage.setAlarm(Math.max(atMs, nowMs))
+    await this.#setAlarm(alarmBy(await this.ctx.storage.getAlarm(), atMs, Date.now()))
+  }
+
+  /** Null: as it is. */
+  async #setAlarm(atMs: number | null): Promise<void> {
+    if (atMs !== null) await this.ctx.storage.setAlarm(atMs)
   }
 }
 
