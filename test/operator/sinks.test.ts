@@ -115,7 +115,7 @@ describe('making one', () => {
 
   it("says what Cloudflare's own status means: the connection was refused", async () => {
     destination.failures.push({ status: 521 })
-    const refused = await post()
+    const refused = await post({})
     expect(problemOf(refused)).toEqual({ status: 422, pointers: ['/settings/url'] })
     expect(refused.json<Problem>().detail).toContain('answered 521: the connection was refused')
   })

@@ -176,6 +176,27 @@ describe('a destination that fails', () => {
     expect(takenIds(destination)).toEqual([])
   })
 
+  it.each(['reset', { status: 503 }] as const)(
+    'never has its secret URL in the health: %j',
+    async (failure) => {
+      const destination = await newDestination()
+      const url = `${destination.url}/in/path-token?key=query-token`
+      const sink = await world.makeSink(destination, { settings: {}, secrets: { url } })
+      destination.failures.push(failure)
+      await world.archive(linesNamed(['hidden']))
+      await untilTaken(server, destination, ['hidden'])
+      expect(destination.requests.map(({ url: { pathname, search } }) => `${pathname}${search}`)).toEqual([
+        '/in/path-token?key=query-token',
+        '/in/path-token?key=query-token',
+      ])
+      const shown = await server.until(async () => {
+        const { health } = await world.sink(sink.id)
+        return health?.lastError ?? null
+      })
+      expect(shown.reason).not.toMatch(/token/)
+    },
+  )
+
   it('delays no other', async () => {
     const down = await newDestination()
     const up = await startHttpsServer()
