@@ -1,6 +1,11 @@
 /** Deletes nodes while they run, as an operator would by mistake: their agents must enroll anew and go on. */
+import { setTimeout } from 'node:timers/promises'
 import type { Member } from './member.ts'
-import type { OperatorClient } from './operator-client.ts'
+import { OperatorFailure, type OperatorClient } from './operator-client.ts'
+
+/** Longer than any fault of a rehearsal lasts. */
+const MAX_ATTEMPTS = 90
+const ATTEMPT_EVERY_MS = 1_000
 
 export interface NodeDeletionsOptions {
   readonly client: OperatorClient
@@ -39,9 +44,29 @@ export class NodeDeletions {
       if (!found || more.length > 0) return
       this.removed.set(found.id, member.plan.machine)
       onDeleting(member.plan.machine)
-      await client.call('DELETE', `${path}/${found.id}`)
+      await this.#delete(found.id, `${path}/${found.id}`)
     } catch (error) {
       this.failures.push(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  /**
+   * Asks until it is known what became of it: where no answer came, or the server failed, the node may be gone or not. A
+   * refusal says that it is not.
+   */
+  async #delete(id: string, path: string): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#options.client.call('DELETE', path)
+        return
+      } catch (error) {
+        const status = error instanceof OperatorFailure ? error.status : 0
+        if (status === 404) return
+        const isRefused = status >= 400 && status < 500
+        if (isRefused) this.removed.delete(id)
+        if (isRefused || attempt >= MAX_ATTEMPTS) throw error
+        await setTimeout(ATTEMPT_EVERY_MS)
+      }
     }
   }
 }
