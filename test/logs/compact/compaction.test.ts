@@ -180,7 +180,10 @@ describe('what was replaced', () => {
 
 it('begins by the clock, twelve minutes after the hour', async () => {
   const environment = await written([[line(0)], [line(1_000)]])
+  const before = await archivedKeys(server.env, environment)
   const scheduledTime = new Date(Date.UTC(2026, 10, 22, 8, 12))
   await server.worker.scheduled({ cron: '* * * * *', scheduledTime })
-  await server.until(async () => (await indexOf(environment).health()).compaction.rawObjects === 0)
+  // Of that hour: the audit's own lines come to the environment with the same tick, in an hour that is not over.
+  const ofThatHour = (key: string) => key.includes('date=2026-06-01/') && !before.includes(key)
+  await server.until(async () => (await archivedKeys(server.env, environment)).some(ofThatHour))
 })
