@@ -85,7 +85,12 @@ export async function runFaults(
     const spells: Spell[] = []
     for (const fault of SPELLS) {
       poster.nextNodes()
-      spells.push(await runSpell(server, poster, fault, posts / SPELLS.length, options))
+      const spell = await runSpell(server, poster, fault, posts / SPELLS.length, options)
+      spells.push(spell)
+      // Minutes pass: who waits sees that it goes on.
+      console.error(
+        `${spells.length} of ${SPELLS.length} faults: ${spell.name}, ${poster.count.lines} lines so far`,
+      )
     }
     const postedMs = performance.now()
     await drained(server, counters, poster.count.lines)
