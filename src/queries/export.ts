@@ -17,8 +17,8 @@ export const CONTENT_TYPES: Record<ExportFormat, string> = {
   csv: 'text/csv; charset=utf-8',
 }
 
-/** What every line says beside the agent's columns. */
-const NODE_COLUMNS = ['node_id', 'hostname', 'received_at']
+/** What every line says beside the agent's columns: names that tables of osquery do not have (`hostname` is one of theirs). */
+const NODE_COLUMNS = ['node_id', 'node_hostname', 'received_at']
 /** RFC 4180. */
 const CSV_LINE_END = '\r\n'
 /** Columns of one file: more than any table of osquery has, also joined. */
@@ -91,7 +91,9 @@ async function* csvText(source: ExportSource, { escapeFormulas }: CsvOptions): A
   const columns = await allColumns(source)
   const text = (lines: string[][]) =>
     `${Papa.unparse(lines, { newline: CSV_LINE_END, escapeFormulae: escapeFormulas })}${CSV_LINE_END}`
-  yield text([[...NODE_COLUMNS, ...columns]])
+  // An alias in the query may be anything; a header names each column once.
+  const header = columns.map((column) => (NODE_COLUMNS.includes(column) ? `result.${column}` : column))
+  yield text([[...NODE_COLUMNS, ...header]])
   for await (const answers of source.walk()) {
     const hostnames = await source.hostnames(answers.map(({ nodeId }) => nodeId))
     for await (const turn of turnsOf(answers)) {

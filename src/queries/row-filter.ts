@@ -1,5 +1,7 @@
 /** Which result rows an operator wants. Pure. */
 
+import { memberTexts } from '../lib/json-members.ts'
+
 export interface RowFilter {
   nodeId: string | null
   /** The column of this name has this value, as a text. */
@@ -19,19 +21,17 @@ export function columnsOf(row: string): Map<string, string> {
   return columns
 }
 
+/** What is no text as it is written: a 64-bit number would be rounded. A null is empty. */
 function columnsWithNumbers(row: string): Map<string, string> {
   const columns = new Map<string, string>()
-  for (const [name, value] of Object.entries(JSON.parse(row, keepNumbers) as Record<string, unknown>))
-    columns.set(name, typeof value === 'string' ? value : JSON.stringify(value))
+  for (const [name, text] of memberTexts(row)) {
+    const isText = text.startsWith('"')
+    columns.set(name, isText ? (JSON.parse(text) as string) : text === 'null' ? '' : text)
+  }
   return columns
 }
 
 /** Whether a row (JSON object text) has the wanted column. */
 export function matchesRow({ column }: RowFilter, row: string): boolean {
   return column === null || columnsOf(row).get(column.name) === column.value
-}
-
-/** Numbers as they are written: a 64-bit one would be rounded. */
-function keepNumbers(_name: string, value: unknown, context?: { source?: string }): unknown {
-  return typeof value === 'number' ? (context?.source ?? value) : value
 }

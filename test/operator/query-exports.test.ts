@@ -90,13 +90,13 @@ describe('an export', () => {
       /^attachment; filename="query-[0-9a-f-]{36}\.csv"$/,
     )
     const [header, line] = reply.text.split(/\r\n(?=[0-9a-f]{8}-|$)/)
-    expect(header).toBe('node_id,hostname,received_at,name,version,extra')
+    expect(header).toBe('node_id,node_hostname,received_at,name,version,extra')
     expect(line?.split(',').slice(3).join(',')).toBe('"=HYPERLINK(""x"")","a,""b""\r\nc",ü')
     const all = (await server.operator('GET', `${path}/export?format=csv`)).text
     expect(all.split(/\r\n/)[0]?.split(',').toSorted()).toEqual([
       'extra',
-      'hostname',
       'name',
+      'node_hostname',
       'node_id',
       'received_at',
       'version',
@@ -114,7 +114,7 @@ describe('an export', () => {
     expect((await server.operator('GET', `${path}/export?${none}`)).text).toBe('')
     expect((await server.operator('GET', `${path}/export?format=json&${none}`)).json()).toEqual([])
     expect((await server.operator('GET', `${path}/export?format=csv&${none}`)).text).toBe(
-      'node_id,hostname,received_at\r\n',
+      'node_id,node_hostname,received_at\r\n',
     )
   })
 
