@@ -1,7 +1,8 @@
 /**
  * The product's Worker with the faults of chaos around its bindings, and what its stages are measured by. Only the
  * benchmark builds this entry. `x-bench-port: queue` picks the ack port; `/chaos/state` sets the faults
- * (chaos/worker/control.ts); the entrypoint `stages` runs scan, consumer and compaction in the same isolate.
+ * (chaos/worker/control.ts); `/bench/read` reads as `GET …/logs` does, in larger pages; the entrypoint `stages` runs scan,
+ * consumer and compaction in the same isolate.
  */
 
 // First, see there.
@@ -10,6 +11,8 @@ import * as product from '../../../src/index.ts'
 import { chaosEnv } from '../../chaos/worker/bindings.ts'
 import { control, faultFor, meet } from '../../chaos/worker/control.ts'
 import { chaotic } from '../../chaos/worker/objects.ts'
+import { textOf } from '../../../src/lib/bytes.ts'
+import { readLogs, type LogCursor } from '../../../src/logs/read.ts'
 
 export { stages } from './stages.ts'
 
@@ -38,10 +41,40 @@ function faulty(env: Env, port: string): Env {
   return port === 'queue' ? made.queue : made.inbox
 }
 
+/** What `POST /bench/read` asks for. */
+export interface ReadRequest {
+  environmentId: string
+  limit: number
+  cursor: LogCursor | null
+}
+
+/** A page of what agents logged: the lines' ids and texts, and the cursor as the reader gives it. */
+export interface ReadReply {
+  lines: { eventId: string; text: string }[]
+  nextCursor: LogCursor | null
+}
+
+async function readPage(request: Request, env: Env): Promise<Response> {
+  const { environmentId, limit, cursor } = await request.json<ReadRequest>()
+  const nothing = {
+    nodeId: null,
+    type: null,
+    name: null,
+    sinceMs: null,
+    untilMs: null,
+    column: null,
+    text: null,
+  }
+  const { lines, nextCursor } = await readLogs(env, environmentId, { ...nothing, limit, cursor })
+  const shown = lines.map(({ header, line }) => ({ eventId: header.eventId, text: textOf(line) }))
+  return Response.json({ lines: shown, nextCursor } satisfies ReadReply)
+}
+
 export default {
   async fetch(request, env, ctx) {
     const told = await control(request)
     if (told !== null) return told
+    if (new URL(request.url).pathname === '/bench/read') return readPage(request, faulty(env, ''))
     return worker.fetch(request as never, faulty(env, request.headers.get('x-bench-port') ?? ''), ctx)
   },
   async queue(batch, env) {

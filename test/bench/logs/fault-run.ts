@@ -61,6 +61,8 @@ export interface FaultRunOptions {
   spellMs: number
   /** A machine that is too busy for all of a spell's lines sends fewer: so many, the table says. */
   maxSpellMs: number
+  /** Read back by the reader itself; else through `GET …/logs`. */
+  largePages: boolean
 }
 
 export async function runFaults(
@@ -96,7 +98,9 @@ export async function runFaults(
     await drained(server, counters, poster.count.lines)
     const drainedMs = performance.now()
     const reader = newCounter()
-    const pages = await readAll(server, ({ number, eventId }) => reader.take(number, eventId))
+    const pages = await readAll(server, options.largePages, ({ number, eventId }) =>
+      reader.take(number, eventId),
+    )
     const readMs = performance.now()
     return {
       sent: poster.count,
@@ -200,7 +204,7 @@ export function faultTables({ sent, spells, reader, sinks, memory, seconds }: Fa
     times.toLocaleString('en'),
     String(refused),
   ])
-  const counts = [{ ...reader, kind: 'GET …/logs' }, ...sinks].map((row) => [
+  const counts = [{ ...reader, kind: 'the reader' }, ...sinks].map((row) => [
     row.kind,
     row.lines.toLocaleString('en'),
     String(row.missing),

@@ -11,12 +11,12 @@ import { searchDay, searchGoals, searchTable } from './search.ts'
 import { measureThroughput, throughputGoals, throughputTable } from './throughput.ts'
 
 const NODES = 200
-const FULL_FAULTS = { lines: 1_000_000, spellMs: 5_000, maxSpellMs: 30_000 }
+const FULL_FAULTS = { lines: 1_000_000, spellMs: 5_000, maxSpellMs: 30_000, largePages: true }
 const FULL_OUTAGE = { wellMs: 8_000, awayMs: 60_000, linesPerSecond: 4_000 }
 const SHORT_OUTAGE = { wellMs: 2_000, awayMs: 2_500, linesPerSecond: 2_500 }
 const FULL_DAY = { nodes: 10_000, linesAnHour: 12 }
 const SHORT_DAY = { nodes: 300, linesAnHour: 4 }
-const SHORT_FAULTS = { lines: 25_000, spellMs: 300, maxSpellMs: 3_000 }
+const SHORT_FAULTS = { lines: 25_000, spellMs: 300, maxSpellMs: 3_000, largePages: false }
 
 export async function runLogs({ short }: BenchOptions): Promise<BenchResult> {
   const operations = await countOperations(short ? 100 : 1_000)
