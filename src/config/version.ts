@@ -6,7 +6,7 @@
 import { MAX_COMBINATIONS, possibleMasks, type LayerMatch } from '../fleet/layers.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { compactJson } from './compact.ts'
-import { mergeLayers } from './merge.ts'
+import { mergeLayers, type MergedDocument } from './merge.ts'
 import type { Finding } from './report.ts'
 import { isObject } from './shapes.ts'
 import { checkConfiguration, type Rejection } from './validate.ts'
@@ -34,7 +34,7 @@ export interface CheckedVersion {
 export function checkVersion(
   base: string,
   layers: readonly NewLayer[],
-  served: (text: string, mask: number) => string = (text) => text,
+  served: (merged: MergedDocument, mask: number) => string = ({ text }) => text,
 ): Result<CheckedVersion, Rejection> {
   const checkedBase = checkConfiguration(base)
   if (!checkedBase.ok) return checkedBase
@@ -53,7 +53,7 @@ export function checkVersion(
   const found = new Findings(warnings)
   for (const mask of masks) {
     const chosen = compacted.filter((_layer, index) => (mask & (1 << index)) !== 0)
-    const text = served(mergeLayers(compact, chosen).text, mask)
+    const text = served(mergeLayers(compact, chosen), mask)
     if (text === compact) continue
     const checked = checkConfiguration(text)
     const names = chosen.map(({ name }) => name).join('+')

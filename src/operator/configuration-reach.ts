@@ -3,9 +3,10 @@
 import { z } from '@hono/zod-openapi'
 import { asOneValue, type VersionContent } from '../config/content.ts'
 import { differenceOf } from '../config/difference.ts'
-import { clearHeld, distinct as distinctHeld, heldOf, heldUnder } from '../config/held.ts'
+import { distinct as distinctHeld, heldOf, heldUnder } from '../config/held.ts'
 import { compareItems } from '../config/items.ts'
 import { mergeLayers } from '../config/merge.ts'
+import { servedDocument } from '../config/served.ts'
 import type { Held } from '../fleet/held.ts'
 import { cellsOf, type Cell } from '../fleet/layer-cells.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
@@ -111,7 +112,8 @@ class Documents {
     if (known !== undefined) return known
     const own = layers.reduce((bits, _layer, index) => (isThere(index) ? bits | (1 << index) : bits), 0)
     const matches = layers.map(({ match }) => match)
-    const { text } = clearHeld(mergeLayers(document, chosen).text, heldUnder(this.#held, matches, own))
+    const here = heldUnder(this.#held, matches, own)
+    const { text } = servedDocument(mergeLayers(document, chosen), { held: here })
     this.#known.set(key, { names, text })
     return { names, text }
   }

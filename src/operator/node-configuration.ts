@@ -1,8 +1,9 @@
 /** /environments/{env}/nodes/{id}/configuration: the document that a node gets, and which layer decided what. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { clearHeld, heldUnder } from '../config/held.ts'
+import { heldUnder } from '../config/held.ts'
 import { mergeLayers } from '../config/merge.ts'
+import { CLEARING, servedDocument } from '../config/served.ts'
 import { latestConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
 import { listHeldOptions } from '../db/held-options.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
@@ -10,9 +11,6 @@ import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies } from './describe.ts'
 import { notFound } from './problem.ts'
-
-/** Stands for a layer where the server takes back what agents would keep. */
-const CLEARING = "osquery's default"
 
 const nodeConfigurationSchema = z
   .object({
@@ -53,8 +51,8 @@ async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Respo
   const mask = all.reduce((bits, layer, index) => (layers.includes(layer) ? bits | (1 << index) : bits), 0)
   const held = await listHeldOptions(c.var.db, node.environmentId)
   const matches = all.map(({ match }) => match)
-  const { text, cleared, lasting } = clearHeld(merged.text, heldUnder(held, matches, mask))
-  const origins = [...merged.origins, ...cleared.map(({ pointer }) => ({ pointer, layer: CLEARING }))]
+  const additions = { held: heldUnder(held, matches, mask) }
+  const { text, origins, lasting } = servedDocument(merged, additions)
   const names = layers.map(({ name }) => name)
   const head = JSON.stringify({ version, layers: names, origins, untilRestart: lasting }).slice(0, -1)
   // The document's own text, so that numbers are shown as they are served.

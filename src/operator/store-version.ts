@@ -1,8 +1,9 @@
 /** The one way in which a configuration changes: a new version, checked as a whole, audited, published. */
 
 import type { VersionContent } from '../config/content.ts'
-import { clearHeld, distinct, heldOf, heldUnder } from '../config/held.ts'
+import { distinct, heldOf, heldUnder } from '../config/held.ts'
 import type { Finding } from '../config/report.ts'
+import { servedDocument } from '../config/served.ts'
 import { takenOut, type TakenOut } from '../config/taken-out.ts'
 import { checkVersion } from '../config/version.ts'
 import {
@@ -97,7 +98,7 @@ export async function prepareVersion(
   const checked = checkVersion(
     wanted.document,
     wanted.layers,
-    (text, mask) => clearHeld(text, heldUnder(held, matches, mask)).text,
+    (merged, mask) => servedDocument(merged, { held: heldUnder(held, matches, mask) }).text,
   )
   if (!checked.ok) {
     return fail(

@@ -1,8 +1,9 @@
 /** Turns what D1 holds of an environment into parts and the base of a head. Pure but for hashing. */
 
-import { clearHeld, heldUnder } from '../config/held.ts'
+import { heldUnder } from '../config/held.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { nameTableBytes } from '../config/name-table.ts'
+import { servedDocument } from '../config/served.ts'
 import { masksInUse, type LayerSelector } from '../fleet/layers.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
@@ -107,11 +108,11 @@ function layerDocuments(rows: EnvironmentRows): Map<number, string> {
   return new Map(masks.map((mask) => [mask, served(rows, mask)]))
 }
 
-/** What the nodes of one combination get: the layers over the base, and what clears what they may hold from before. */
+/** What the nodes of one combination get: the layers over the base, and what the server does to that. */
 function served({ configuration, layers, held }: EnvironmentRows, mask: number): string {
   const chosen = layers.filter((_layer, index) => (mask & (1 << index)) !== 0)
-  const { text } = mergeLayers(configuration.document, chosen)
-  return clearHeld(text, heldUnder(held, layers, mask)).text
+  const merged = mergeLayers(configuration.document, chosen)
+  return servedDocument(merged, { held: heldUnder(held, layers, mask) }).text
 }
 
 async function layersOf(
