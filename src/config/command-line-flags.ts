@@ -3,10 +3,9 @@
  * no document carries them, the flagfile does. Pure.
  */
 
+import type { FlagValue } from '../fleet/flagfile.ts'
 import { memberTexts } from '../lib/json-members.ts'
 import { COMMAND_LINE_FLAGS } from './flags.ts'
-
-export type FlagValue = string | number | boolean
 
 export interface KeptApart {
   /** The document without them; as it was where there are none. */

@@ -1,6 +1,7 @@
 /** The keys that osquery's configuration parsers read, at the top of a document and inside packs (spec 3.1, 3.4-3.6). */
 
 import { COMMAND_LINE_FLAGS, KNOWN_OPTIONS } from './flags.ts'
+import { isFlagText } from '../fleet/flagfile.ts'
 import type { Place } from './report.ts'
 import {
   anInteger,
@@ -22,15 +23,27 @@ const options: Check = (value, place) => {
 }
 
 function checkOption(name: string, value: unknown, place: Place): void {
-  if (COMMAND_LINE_FLAGS.has(name)) place.warn('agents take this flag from the command line or flagfile only')
-  else if (!KNOWN_OPTIONS.has(name) && !name.startsWith('custom_'))
+  if (COMMAND_LINE_FLAGS.has(name)) return checkFlag(value, place)
+  if (!KNOWN_OPTIONS.has(name) && !name.startsWith('custom_'))
     place.warn('is no option that is known here: agents that do not know it skip it')
   if (value === '') place.warn('agents skip an option whose value is empty')
   if (typeof value === 'string' || typeof value === 'boolean') return
-  if (typeof value !== 'number') return place.refuse('must be a text, a boolean or an integer')
+  // Agents make a text of objects and lists.
+  if (typeof value === 'object' && value !== null) return
+  if (typeof value !== 'number')
+    return place.refuse('must be a text, a boolean, an integer, an object or a list')
   if (!place.isInteger(value) || value < -MAX_INT32 - 1)
     return place.refuse('must be written as a text: agents misread a number like this')
   if (value > MAX_INT32) place.warn('is safer as a text: it does not fit into 32 bits')
+}
+
+/** It is left out of the document (command-line-flags.ts); a line break in a flagfile would begin another flag. */
+function checkFlag(value: unknown, place: Place): void {
+  if (typeof value === 'string' && !isFlagText(value))
+    return place.refuse('must not hold control characters: it is a line of the flagfile')
+  const isScalar = typeof value === 'string' || typeof value === 'boolean' || place.isInteger(value)
+  if (!isScalar) return place.refuse('must be a text, a boolean or an integer')
+  place.warn('agents take this flag from the command line or flagfile only: it is kept for GET …/flagfile')
 }
 
 const decoratorIntervals: Check = (value, place) => {

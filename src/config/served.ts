@@ -3,7 +3,8 @@
  * one order for all who ask (compiling, checks, plans, a node's view). Pure.
  */
 
-import { keepFlagsApart, type FlagValue } from './command-line-flags.ts'
+import type { FlagValue } from '../fleet/flagfile.ts'
+import { keepFlagsApart } from './command-line-flags.ts'
 import { clearHeld } from './held.ts'
 import type { MergedDocument } from './merge.ts'
 

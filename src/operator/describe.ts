@@ -37,6 +37,11 @@ export function replies(status: number, description: string, schema: z.ZodType):
   return { [status]: { description, content: { 'application/json': { schema } } }, ...PROBLEMS }
 }
 
+/** A 200 reply of plain text. */
+export function repliesText(description: string): Responses {
+  return { 200: { description, content: { 'text/plain': { schema: z.string() } } }, ...PROBLEMS }
+}
+
 /** A 204 reply. */
 export function repliesNothing(description: string): Responses {
   return { 204: { description }, ...PROBLEMS }

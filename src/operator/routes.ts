@@ -21,6 +21,7 @@ import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
 import { addEnvironmentRoutes } from './environments.ts'
 import { addErasureRoutes } from './erasures.ts'
+import { addFlagfileRoutes } from './flagfile.ts'
 import { replyToFailure } from './failure.ts'
 import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
 import { addInboxRoutes } from './inbox.ts'
@@ -65,6 +66,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addConfigurationLayerRoutes,
   addConfigurationPlanRoutes,
   addConfigurationVersionRoutes,
+  addFlagfileRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,

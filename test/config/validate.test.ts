@@ -142,7 +142,12 @@ describe('documents that agents would break on', () => {
     [{ packs: { p: { platform: 1, shard: 'x' } } }, ['/packs/p/platform', '/packs/p/shard']],
     [{ packs: { p: { decorators: { load: 'x' } } } }, ['/packs/p/decorators/load']],
     [{ options: [] }, ['/options']],
-    [{ options: { a: null, b: {}, c: [1] } }, ['/options/a', '/options/b', '/options/c']],
+    // Objects and lists are fine: agents make a text of them (spec 3.4).
+    [{ options: { a: null, b: {}, c: [1] } }, ['/options/a']],
+    [
+      { options: { tls_hostname: 'a\n--b=c', watchdog_level: {} } },
+      ['/options/tls_hostname', '/options/watchdog_level'],
+    ],
     [{ options: { schedule_splay_percent: 1.5 } }, ['/options/schedule_splay_percent']],
     ['{"options":{"distributed_interval":10.0}}', ['/options/distributed_interval']],
     ['{"options":{"a":-2147483649,"b":99999999999999999999}}', ['/options/a', '/options/b']],

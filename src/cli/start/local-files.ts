@@ -3,14 +3,16 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 
+import { osqueryFlags } from '../../fleet/flagfile.ts'
 import { certificateFits, makeCertificate } from './certificate.ts'
-import { osqueryFlags } from './flagfile.ts'
 import { LOCAL, LOCAL_FILES } from './local-paths.ts'
 import type { StartOptions } from './options.ts'
 import { certificateHosts, publicHost } from './options.ts'
 
 const OWNER_ONLY = 0o600
 const READABLE = 0o644
+/** Seconds: somebody is looking. */
+const QUICK = { configRefreshS: 60, loggerPeriodS: 10, distributedIntervalS: 10 }
 
 export interface LocalCredentials {
   certificate: string
@@ -32,6 +34,7 @@ export async function ensureLocalFiles(options: StartOptions): Promise<LocalCred
     tlsHostname: `${publicHost(options)}:${options.port}`,
     certificatePath: LOCAL_FILES.certificate,
     enrollSecretPath: LOCAL_FILES.enrollSecret,
+    ...QUICK,
   })
   await replaceFile(LOCAL_FILES.flagfile, flags, READABLE)
   return { certificate, enrollSecret, operatorToken }

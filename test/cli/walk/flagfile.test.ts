@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest'
 
-import { osqueryFlags } from '../../../src/cli/start/flagfile.ts'
+import { osqueryFlags } from '../../../src/fleet/flagfile.ts'
 import { endpointsOf, flagfileFaults, parseFlagfile } from '../../../src/cli/walk/flagfile.ts'
 import { endpointsFor } from '../../../src/simulator/endpoints.ts'
 
@@ -10,6 +10,9 @@ const WRITTEN = osqueryFlags({
   tlsHostname: 'localhost:8443',
   certificatePath: '/a folder/server.pem',
   enrollSecretPath: '/a folder/enroll_secret',
+  configRefreshS: 60,
+  loggerPeriodS: 10,
+  distributedIntervalS: 10,
 })
 
 it('the one that npm start writes is complete and names the canonical endpoints', () => {
