@@ -6,27 +6,35 @@
 import type { Bytes } from '../lib/bytes.ts'
 import { putQuarantine } from '../logs/quarantine.ts'
 import { authenticate } from './authenticate.ts'
-import { MAX_WRITE_BODY_BYTES } from './constants.ts'
 import type { AgentContext } from './context.ts'
-import { DONE, retry, type AgentOutcome } from './outcome.ts'
-import { WriteBodyReader } from './write-body.ts'
+import { retry, type AgentOutcome } from './outcome.ts'
+import { answersPutAside } from './write-aside.ts'
+import { WriteBodyReader, type WrittenAnswer } from './write-body.ts'
+import { WriteFeed, type WriteVerdict } from './write-feed.ts'
 
 /** Raw copies on the way; a lifecycle rule ends what a crash leaves behind. */
 const INCOMING_PREFIX = 'incoming/'
 
+/** Keeps the answers of the node that the header or this key names; see distributed-write.ts. */
+type StoreAnswers = (
+  context: AgentContext,
+  bodyKey: string,
+  answers: readonly WrittenAnswer[],
+) => Promise<AgentOutcome>
+
 export async function receiveLargeWrite(
   context: AgentContext,
   announced: number,
-  store: (context: AgentContext, reader: WriteBodyReader) => Promise<AgentOutcome>,
+  store: StoreAnswers,
 ): Promise<AgentOutcome> {
   const { env } = context
   const key = `${INCOMING_PREFIX}${crypto.randomUUID()}`
   const reader = new WriteBodyReader()
   try {
-    await copyWhileReading(context, announced, key, reader)
-    const isJson = reader.end() === null
-    if (isJson && announced <= MAX_WRITE_BODY_BYTES) return await store(context, reader)
-    return await quarantineCopy(context, key, announced, reader, isJson ? 'too-large' : 'malformed')
+    const verdict = await copyWhileReading(context, announced, key, reader)
+    if (verdict === 'whole') return await store(context, reader.nodeKey, await reader.answers())
+    const refusal = await putCopyAside(context, key, announced, reader, verdict)
+    return refusal ?? (await store(context, reader.nodeKey, answersPutAside(await reader.answers(), verdict)))
   } finally {
     context.waitUntil(env.ARCHIVE.delete(key))
   }
@@ -37,32 +45,36 @@ async function copyWhileReading(
   announced: number,
   key: string,
   reader: WriteBodyReader,
-): Promise<void> {
+): Promise<WriteVerdict> {
   const { env, request, deadline } = context
   const { readable, writable } = new FixedLengthStream(announced)
   const copied = env.ARCHIVE.put(key, readable)
   const writer = writable.getWriter()
   const source = request.body?.getReader()
+  const feed = new WriteFeed(reader)
   for (;;) {
     const piece = await deadline.run(
       source?.read() ?? Promise.resolve({ done: true as const, value: undefined }),
     )
     if (piece.done) break
     // The reader keeps rows as views into its chunk, so the copy gets bytes of its own.
-    reader.push(piece.value as Bytes)
+    await deadline.run(feed.write(piece.value as Bytes))
     await deadline.run(writer.write(piece.value.slice()))
   }
+  const verdict = await deadline.run(feed.end())
   await deadline.run(writer.close())
   await deadline.run(copied)
+  return verdict
 }
 
-async function quarantineCopy(
+/** Null: it is durable. Else what the agent is told, because nobody knows whose it is. */
+async function putCopyAside(
   context: AgentContext,
   key: string,
   length: number,
   reader: WriteBodyReader,
-  reason: 'malformed' | 'too-large',
-): Promise<AgentOutcome> {
+  verdict: Exclude<WriteVerdict, 'whole'>,
+): Promise<AgentOutcome | null> {
   const { env, deadline, receivedAtMs } = context
   const node = await authenticate(context, reader.nodeKey)
   if (!node.ok)
@@ -70,7 +82,8 @@ async function quarantineCopy(
   const copy = await deadline.run(env.ARCHIVE.get(key))
   if (copy === null) return retry({ kind: 'unavailable', what: 'the raw copy' })
   const { environmentId, nodeId } = node.value.identity
+  const reason = verdict === 'malformed' ? 'malformed' : 'too-large'
   const item = { environmentId, nodeId, reason, route: 'distributed/write', receivedAtMs }
   await deadline.run(putQuarantine(env, { ...item, stream: copy.body, length }))
-  return DONE
+  return null
 }

@@ -72,11 +72,11 @@ describe('distributed write', () => {
     expect((await quarantined()).map(({ bytes }) => bytes)).toContain(body.length)
   })
 
-  it('over the limit: put aside unread and accepted', async () => {
+  it('over the limit and no JSON: put aside and accepted', async () => {
     const body = new Uint8Array(OVER_LIMIT_BYTES).fill(0x20)
     expect((await write(body, { authorization: `NodeKey ${nodeKey}` })).text).toBe('{}')
     expect(await quarantined()).toContainEqual(
-      expect.objectContaining({ reason: 'too-large', bytes: body.length }),
+      expect.objectContaining({ reason: 'malformed', bytes: body.length }),
     )
     expect((await write(body)).text).toBe('retry')
   })
