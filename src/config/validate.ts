@@ -5,6 +5,7 @@
 
 import { utf8 } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
+import { checkCategoryNames } from './category-names.ts'
 import { compactJson } from './compact.ts'
 import { readDocumentFacts } from './document-facts.ts'
 import { PARSER_KEYS } from './parser-keys.ts'
@@ -64,6 +65,7 @@ function checkMembers(document: JsonObject, root: Place): void {
   if (Object.hasOwn(document, 'exclude_paths') && !watched)
     root.at('exclude_paths').warn('has no effect without file_paths or file_paths_query')
   checkScheduledNames(document, root)
+  checkCategoryNames(document, root)
 }
 
 function parse(text: string): Result<unknown, Rejection> {
