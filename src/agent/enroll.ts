@@ -3,12 +3,11 @@
 import { upsertNode } from '../db/node-upsert.ts'
 import { describeHost, readHostDetails, withoutNuls } from '../fleet/identity.ts'
 import { splayBucketOf } from '../fleet/splay.ts'
-import { sha256, utf8, hexOf } from '../lib/bytes.ts'
-import type { Directory } from '../snapshot/head.ts'
 import { environmentNamed } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import { ENROLL_D1_WITHIN_MS, MAX_ENROLLS_IN_FLIGHT } from './constants.ts'
 import type { AgentContext } from './context.ts'
+import { findSecret, type KnownSecret } from './enroll-secret.ts'
 import { makeNodeKey, type NodeIdentity } from './node-key.ts'
 import { answer, nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
 
@@ -20,17 +19,18 @@ let enrollsInFlight = 0
 export async function enroll(context: AgentContext): Promise<AgentOutcome> {
   const body = await readSmallObject(context.request, context.deadline, 'as-written')
   if (!body.ok) return retry(body.reason)
-  const environmentId = await environmentOfSecret(context, textMember(body.value, 'enroll_secret').trim())
-  if (environmentId === null) return nodeInvalid({ kind: 'wrong-secret' })
+  const found = await findSecret(context, textMember(body.value, 'enroll_secret').trim())
+  if (!found.ok) return nodeInvalid({ kind: 'wrong-secret' })
+  const { environment } = found.value
   if (context.environmentReference !== null) {
     const named = await environmentNamed(context, context.environmentReference)
     if (named === null) return retry({ kind: 'unknown-environment' })
-    if (named !== environmentId) return nodeInvalid({ kind: 'wrong-secret' })
+    if (named !== environment.id) return nodeInvalid({ kind: 'wrong-secret' })
   }
   if (enrollsInFlight >= MAX_ENROLLS_IN_FLIGHT) return retry({ kind: 'overloaded', what: 'enroll' })
   enrollsInFlight += 1
   try {
-    return await enrollHost(context, environmentId, body.value)
+    return await enrollHost(context, found.value, body.value)
   } finally {
     enrollsInFlight -= 1
   }
@@ -38,7 +38,7 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
 
 async function enrollHost(
   context: AgentContext,
-  environmentId: string,
+  { environment, secret }: KnownSecret,
   body: Record<string, unknown>,
 ): Promise<AgentOutcome> {
   const host = describeHost(
@@ -50,38 +50,20 @@ async function enrollHost(
     return retry({ kind: 'bad-request', detail: 'nothing says which host it is' })
   const { env, receivedAtMs } = context
   const node = await context.deadline.run(
-    upsertNode(env.DB, environmentId, host, receivedAtMs),
+    upsertNode(env.DB, { environmentId: environment.id, host, secret, nowMs: receivedAtMs }),
     ENROLL_D1_WITHIN_MS,
   )
+  // Never `node_invalid`: what refuses it may be changed, and it must keep what it has until then.
+  if (!node.ok) return retry({ kind: 'enroll-refused', by: node.reason })
+  const { ordinal, id: nodeId } = node.value
   const identity: NodeIdentity = {
-    environmentId,
-    nodeId: node.id,
-    ordinal: node.ordinal,
+    environmentId: environment.id,
+    nodeId,
+    ordinal,
     platformFamily: host.platformFamily,
-    splayBucket: splayBucketOf(node.ordinal),
+    splayBucket: splayBucketOf(ordinal),
     issuedAtS: Math.floor(receivedAtMs / 1_000),
   }
   context.presence.note(context, identity, 'enroll')
   return answer(JSON.stringify({ node_key: await makeNodeKey(context.keys, identity) }))
-}
-
-/**
- * The environment that a secret belongs to, or null. An empty secret belongs to none, whatever is stored. A miss looks
- * once more into a fresh directory, at most once a second and isolate, before it is believed.
- */
-async function environmentOfSecret(context: AgentContext, secret: string): Promise<string | null> {
-  if (secret === '') return null
-  const hash = hexOf(await sha256(utf8(secret)))
-  const known = lookUp(await context.snapshots.directory(context), hash)
-  return known ?? lookUp(await context.snapshots.directoryAfterMiss(context), hash)
-}
-
-/** Walks through all secrets with a constant-time compare, so that timing tells nothing about any of them. */
-function lookUp(directory: Directory, hash: string): string | null {
-  let found: string | null = null
-  const wanted = utf8(hash)
-  for (const secret of directory.secrets) {
-    if (crypto.subtle.timingSafeEqual(utf8(secret.hash), wanted)) found = secret.environmentId
-  }
-  return found
 }

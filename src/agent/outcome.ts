@@ -24,6 +24,7 @@ export type RetryReason =
   | { kind: 'unknown-environment' }
   | { kind: 'unknown-session' }
   | { kind: 'refused-block'; detail: string }
+  | { kind: 'enroll-refused'; by: string }
 
 export type AgentOutcome =
   | { kind: 'ok'; json: string | Uint8Array }

@@ -47,6 +47,8 @@ function retryStatus(reason: RetryReason): number {
     case 'bad-request':
     case 'refused-block':
       return 400
+    case 'enroll-refused':
+      return 403
     case 'unknown-path':
     case 'unknown-session':
       return 404

@@ -1,19 +1,45 @@
 /** The one D1 statement of the agent plane: enroll. Prepared SQL, no ORM (design 7). */
 
+import { normalSerial } from '../fleet/enroll-rules.ts'
 import type { EnrollingHost } from '../fleet/identity.ts'
+import { fail, ok, type Result } from '../lib/result.ts'
+import type { DirectorySecret } from '../snapshot/head.ts'
+import { namedStatement, type D1Value } from './named-parameters.ts'
 
 export interface EnrolledNode {
   id: string
   ordinal: number
 }
 
+/** Who enrolls, with what, where and when. */
+export interface Enrollment {
+  environmentId: string
+  host: EnrollingHost
+  secret: DirectorySecret
+  nowMs: number
+}
+
+// What must hold in D1 for a host to get in: one line each, and its name is the reason of a refusal. They read node
+// tables only, because control tables may move to another database (design 3).
+const CONDITIONS = {
+  quota: `(:quota IS NULL OR EXISTS (${nodeOfIdentity('id')})
+    OR COALESCE((SELECT nodes FROM enroll_admissions WHERE quota_group = :quotaGroup), 0) < :quota)`,
+  serial: `(:serialsOf IS NULL
+    OR EXISTS (SELECT 1 FROM enroll_serials WHERE secret_id = :serialsOf AND serial = :serial))`,
+} as const
+export type RefusedBy = keyof typeof CONDITIONS
+
 // A new node gets max(ordinal) + 1 of its environment; tombstones keep their rows, so none is ever reused. The same
 // hardware under another instance id is the same node, flagged: a clone, or a lost osquery database.
+// Triggers (migration 0022) count the quota and give the tags within this statement.
 const UPSERT = `
 INSERT INTO nodes (id, environment_id, ordinal, identity, hostname, platform, platform_family, osquery_version,
-  host_identifier, hardware_uuid, hardware_serial, instance_id, host_details, first_enrolled_at, enrolled_at)
-VALUES (?1, ?2, (SELECT COALESCE(MAX(ordinal) + 1, 0) FROM nodes WHERE environment_id = ?2),
-  ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)
+  host_identifier, hardware_uuid, hardware_serial, instance_id, host_details, first_enrolled_at, enrolled_at,
+  enroll_secret_id, admitted_by, enroll_tags)
+SELECT :id, :environment, (SELECT COALESCE(MAX(ordinal) + 1, 0) FROM nodes WHERE environment_id = :environment),
+  :identity, :hostname, :platform, :platformFamily, :osqueryVersion, :hostIdentifier, :hardwareUuid, :hardwareSerial,
+  :instanceId, :hostDetails, :now, :now, :secret, :quotaGroup, :tags
+WHERE ${Object.values(CONDITIONS).join('\n  AND ')}
 ON CONFLICT (environment_id, identity) WHERE deleted_at IS NULL DO UPDATE SET
   clone_suspected_at = CASE
     WHEN instance_id <> '' AND excluded.instance_id <> '' AND instance_id <> excluded.instance_id
@@ -22,34 +48,89 @@ ON CONFLICT (environment_id, identity) WHERE deleted_at IS NULL DO UPDATE SET
   osquery_version = excluded.osquery_version, host_identifier = excluded.host_identifier,
   hardware_uuid = excluded.hardware_uuid, hardware_serial = excluded.hardware_serial,
   instance_id = excluded.instance_id, host_details = excluded.host_details,
-  enrolled_at = excluded.enrolled_at, enroll_count = enroll_count + 1
+  enrolled_at = excluded.enrolled_at, enroll_count = enroll_count + 1,
+  enroll_secret_id = excluded.enroll_secret_id, enroll_tags = excluded.enroll_tags
 RETURNING id, ordinal`
 
-/** Creates or renews the node of this identity. Idempotent: the same host gets the same id and ordinal. */
+const WHY_REFUSED = `SELECT ${Object.entries(CONDITIONS)
+  .map(([name, condition]) => `${condition} AS ${name}`)
+  .join(', ')}`
+
+/** The parameters of both statements, as `:name` in them. */
+const PARAMETERS = [
+  'id',
+  'environment',
+  'identity',
+  'hostname',
+  'platform',
+  'platformFamily',
+  'osqueryVersion',
+  'hostIdentifier',
+  'hardwareUuid',
+  'hardwareSerial',
+  'instanceId',
+  'hostDetails',
+  'now',
+  'secret',
+  'tags',
+  'quota',
+  'quotaGroup',
+  'serialsOf',
+  'serial',
+] as const
+
+const upsert = namedStatement(UPSERT, PARAMETERS)
+const whyRefused = namedStatement(WHY_REFUSED, PARAMETERS)
+
+/** The living node of the identity that enrolls, if there is one. */
+function nodeOfIdentity(column: string): string {
+  return `SELECT ${column} FROM nodes WHERE environment_id = :environment AND identity = :identity AND deleted_at IS NULL`
+}
+
+function valuesOf({ environmentId, host, secret, nowMs }: Enrollment) {
+  const { id: secretId = null, rules = {} } = secret
+  return {
+    id: crypto.randomUUID(),
+    environment: environmentId,
+    identity: host.identity,
+    hostname: host.hostname,
+    platform: host.platform,
+    platformFamily: host.platformFamily,
+    osqueryVersion: host.osqueryVersion,
+    hostIdentifier: host.hostIdentifier,
+    hardwareUuid: host.hardwareUuid,
+    hardwareSerial: host.hardwareSerial,
+    instanceId: host.instanceId,
+    hostDetails: JSON.stringify(host.hostDetails),
+    now: nowMs,
+    secret: secretId,
+    tags: JSON.stringify(rules.tags ?? []),
+    quota: rules.quota ?? null,
+    quotaGroup: rules.quotaGroup ?? secretId,
+    serialsOf: rules.hasSerials === true ? secretId : null,
+    serial: normalSerial(host.hardwareSerial),
+  } satisfies Record<(typeof PARAMETERS)[number], D1Value>
+}
+
+/**
+ * Creates or renews the node of this identity. Idempotent: the same host gets the same id and ordinal. One statement;
+ * where that lets nobody in, nothing is changed, and a second one says why.
+ */
 export async function upsertNode(
   db: D1Database,
-  environmentId: string,
-  host: EnrollingHost,
-  nowMs: number,
-): Promise<EnrolledNode> {
-  const node = await db
-    .prepare(UPSERT)
-    .bind(
-      crypto.randomUUID(),
-      environmentId,
-      host.identity,
-      host.hostname,
-      host.platform,
-      host.platformFamily,
-      host.osqueryVersion,
-      host.hostIdentifier,
-      host.hardwareUuid,
-      host.hardwareSerial,
-      host.instanceId,
-      JSON.stringify(host.hostDetails),
-      nowMs,
-    )
-    .first<EnrolledNode>()
-  if (node === null) throw new Error('an upsert returns its row')
-  return node
+  enrollment: Enrollment,
+): Promise<Result<EnrolledNode, RefusedBy>> {
+  const values = valuesOf(enrollment)
+  const node = await upsert.bind(db, values).first<EnrolledNode>()
+  return node === null ? fail(await firstBroken(db, values)) : ok(node)
+}
+
+async function firstBroken(db: D1Database, values: ReturnType<typeof valuesOf>): Promise<RefusedBy> {
+  const held = await whyRefused.bind(db, values).first<Record<RefusedBy, number>>()
+  const names = Object.keys(CONDITIONS) as RefusedBy[]
+  const [first] = names
+  // What broke it may hold again by now: then any name is as good.
+  const broken = names.find((name) => held?.[name] === 0) ?? first
+  if (broken === undefined) throw new Error('an upsert without conditions returns its row')
+  return broken
 }

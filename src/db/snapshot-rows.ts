@@ -49,12 +49,6 @@ export interface LayerRow {
   document: string
 }
 
-export interface DirectoryRows {
-  revision: number
-  environments: { id: string; name: string }[]
-  secrets: { hash: string; environmentId: string }[]
-}
-
 const ENVIRONMENT = `SELECT id, name, revision, minimum_issued_at_s AS minimumIssuedAtS,
   accelerate_share AS accelerateShare, retention FROM environments WHERE id = ?1`
 const CONFIGURATION = `SELECT version, document FROM configurations WHERE environment_id = ?1
@@ -149,20 +143,7 @@ function layersOf(
   })
 }
 
-/** What the whole deployment shares. */
-export async function readDirectoryRows(db: D1Database): Promise<DirectoryRows> {
-  const results = await db.batch([
-    db.prepare('SELECT revision FROM deployment WHERE id = 1'),
-    db.prepare('SELECT id, name FROM environments ORDER BY id'),
-    db.prepare('SELECT secret_hash AS hash, environment_id AS environmentId FROM enroll_secrets ORDER BY id'),
-  ])
-  return {
-    revision: rowsOf<{ revision: number }>(results[0])[0]?.revision ?? 0,
-    environments: rowsOf(results[1]),
-    secrets: rowsOf(results[2]),
-  }
-}
-
-function rowsOf<Row>(result: D1Result | undefined): Row[] {
+/** The rows of one statement of a batch. */
+export function rowsOf<Row>(result: D1Result | undefined): Row[] {
   return (result?.results ?? []) as Row[]
 }

@@ -4,7 +4,7 @@
  */
 
 import { DurableObject } from 'cloudflare:workers'
-import { readDirectoryRows } from '../db/snapshot-rows.ts'
+import { readDirectoryRows } from '../db/directory-rows.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { HEAD_FORMAT, type Directory as DirectorySnapshot } from './head.ts'
 import { DIRECTORY_KEY } from './keys.ts'
@@ -27,10 +27,10 @@ export class Directory extends DurableObject<Env> {
   /** Makes at least this revision live. Throws when D1 does not answer; nothing is changed then. */
   async refresh(revision: number): Promise<DirectorySnapshot> {
     const before = this.#installed()
-    if (before !== null && before.revision >= revision) return before
+    if (before !== null && before.revision >= revision && !isOfBeforeRules(before)) return before
     const rows = await readDirectoryRows(this.env.DB)
     const present = this.#installed()
-    if (present !== null && present.revision >= rows.revision) return present
+    if (present !== null && !mayReplace(present, rows.revision)) return present
     const directory: DirectorySnapshot = { format: HEAD_FORMAT, ...rows }
     const json = JSON.stringify(directory)
     this.ctx.storage.sql.exec('INSERT OR REPLACE INTO directory (id, json) VALUES (1, ?)', json)
@@ -58,4 +58,13 @@ export class Directory extends DurableObject<Env> {
       console.error(JSON.stringify({ event: 'directory-copy-failed', error: String(error) }))
     }
   }
+}
+
+function mayReplace(present: DirectorySnapshot, revision: number): boolean {
+  return isOfBeforeRules(present) ? revision >= present.revision : revision > present.revision
+}
+
+/** Stored by a Worker that knew no rules of secrets: the same revision has more to say now. */
+function isOfBeforeRules({ secrets }: DirectorySnapshot): boolean {
+  return secrets.some(({ id }) => id === undefined)
 }

@@ -3,6 +3,7 @@
  * named by the hash of their bytes (design 1). Types and pure reading only.
  */
 
+import type { SecretRules } from '../fleet/enroll-rules.ts'
 import { layerMaskOf, type LayerSelector } from '../fleet/layers.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import type { PlatformFamily } from '../fleet/platform.ts'
@@ -58,11 +59,34 @@ export interface EnvironmentHead {
   accelerated?: HeadAcceleration
 }
 
+/**
+ * What enroll must know of an environment before it asks D1. Members beside id and name are optional and small: Workers
+ * of before read and write the same JSON, and none of them means what it has always meant.
+ */
+export interface DirectoryEnvironment {
+  id: string
+  name: string
+}
+
+export interface DirectorySecret {
+  /** SHA-256 of the text. */
+  hash: string
+  environmentId: string
+  /** Absent in directories of before secrets had rules. */
+  id?: string
+  /** Absent where it has none. */
+  rules?: SecretRules
+}
+
 export interface Directory {
   format: number
   revision: number
-  environments: readonly { id: string; name: string }[]
-  secrets: readonly { hash: string; environmentId: string }[]
+  environments: readonly DirectoryEnvironment[]
+  secrets: readonly DirectorySecret[]
+  /** Secrets that let nobody in any more, to know them when they come. Absent in directories of before. */
+  revokedSecrets?: readonly DirectorySecret[]
+  /** Signing keys whose node keys were revoked: once they are not in SIGNING_KEYS any more, what is under them is void. */
+  retiredKeyIds?: readonly number[]
 }
 
 /** Every part that a head names. */
