@@ -1,7 +1,7 @@
 /**
  * What osquery has where nothing is said, for options that a configuration may set and agents obey at once (spec section
- * 7). Sending these is the only way back for an agent that was told something else before: options that are left out
- * keep their last value until osqueryd restarts (spec 3.4).
+ * 7, and osquery's flag reference). Sending these is the only way back for an agent that was told something else before:
+ * options that are left out keep their last value until osqueryd restarts (spec 3.4).
  */
 
 /** By name. Options whose default is an empty text are not here: agents skip an empty value. */
@@ -12,12 +12,18 @@ export const OPTION_DEFAULTS: ReadonlyMap<string, string | number | boolean> = n
   ['buffered_log_max', 1_000_000],
   ['config_tls_accelerated_refresh', 300],
   ['decorations_top_level', false],
+  ['disable_caching', false],
   ['disable_decorators', false],
+  ['disable_hash_cache', false],
   ['distributed_denylist_duration', 86_400],
   ['distributed_interval', 60],
   ['distributed_loginfo', false],
   ['distributed_tls_max_attempts', 3],
   ['dns_resolver_refresh_interval', 60],
+  ['events_expiry', 3_600],
+  ['events_max', 50_000],
+  ['events_optimize', true],
+  ['hash_cache_max', 500],
   ['log_numerics_as_numbers', false],
   ['logger_event_type', true],
   ['logger_min_status', 0],
@@ -31,9 +37,12 @@ export const OPTION_DEFAULTS: ReadonlyMap<string, string | number | boolean> = n
   ['logger_tls_period', 4],
   ['pack_delimiter', '_'],
   ['pack_refresh_interval', 3_600],
+  ['read_max', 52_428_800],
   ['schedule_default_interval', 3_600],
   ['schedule_epoch', 0],
   ['schedule_splay_percent', 10],
+  ['schedule_timeout', 0],
+  ['table_delay', 0],
   ['tls_disable_status_log', false],
   ['tls_dump', false],
   ['verbose', false],
