@@ -18,7 +18,7 @@ export type StragglerReason = (typeof STRAGGLER_REASONS)[number]
 /** What a shard knows of one node and one query. */
 export interface Standing {
   ordinal: number
-  /** How often it was offered the query; 0: never, or it is settled. */
+  /** How often it was offered the query, before it was settled where it is. */
   offers: number
   lastOfferedAtMs: number | null
   notApplicable: boolean

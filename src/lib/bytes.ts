@@ -39,6 +39,13 @@ export function concatBytes(parts: readonly Uint8Array[]): Bytes {
   return joined
 }
 
+/** Copies of bytes in pieces of a size; the last may be smaller. */
+export function piecesOf(bytes: Bytes, maxBytes: number): Bytes[] {
+  const pieces: Bytes[] = []
+  for (let at = 0; at < bytes.length; at += maxBytes) pieces.push(bytes.slice(at, at + maxBytes))
+  return pieces
+}
+
 /** Each byte's two digits: looked up, because every request reads two UUIDs out of its node key. */
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 

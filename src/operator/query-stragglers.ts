@@ -25,7 +25,7 @@ const stragglerSchema = z
     nodeId: z.string(),
     hostname: z.string(),
     reason: z.enum(STRAGGLER_REASONS),
-    offers: z.int().openapi({ description: 'How often it was handed the query without answering' }),
+    offers: z.int().openapi({ description: 'How often it was handed the query' }),
     lastOfferedAt: time.nullable(),
     lastSeenAt: time.openapi({ description: 'Of an offline node: since when it is away' }),
     message: z.string().openapi({ description: 'Of an answer that failed' }),

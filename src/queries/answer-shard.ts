@@ -123,8 +123,8 @@ export class AnswerShard extends DurableObject<Env> {
     const { number } = query
     if (answer.notApplicable === true) this.#arrivals.putNotApplicable(number, node.ordinal, nowMs)
     else {
-      this.#arrivals.dropNotApplicable(number, node.ordinal)
       this.#store.putAnswer(answer, node, nowMs)
+      this.#arrivals.dropNotApplicable(number, node.ordinal)
       if (query.kind === 'carve') noteCarves(this.#store, answer, node)
     }
     this.#store.markChanged(number)

@@ -27,6 +27,14 @@ export const ARRIVAL_SCHEMA_STEP = `
 /** A later step: failed answers are counted without walking through those that succeeded. */
 export const FAILED_SCHEMA_STEP = 'CREATE INDEX answers_failed ON answers (number) WHERE status <> 0;'
 
+/** A later step: how often a node was offered a query, and when last, is known after it is settled, too. */
+export const OFFERS_KEPT_SCHEMA_STEP = ['answers', 'not_applicable']
+  .map(
+    (table) => `ALTER TABLE ${table} ADD COLUMN tries INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE ${table} ADD COLUMN last_offered_at_ms INTEGER;`,
+  )
+  .join('\n')
+
 /** An answer with its place in the order of arrival. */
 export interface Arrival extends AnswerRecord {
   arrival: number
@@ -103,8 +111,14 @@ export class ArrivalStore {
 
   /** Notes that a node's discovery query said no. */
   putNotApplicable(number: number, ordinal: number, atMs: number): void {
-    const insert = 'INSERT OR IGNORE INTO not_applicable (number, ordinal, at_ms) VALUES (?, ?, ?)'
-    this.#sql.exec(insert, number, ordinal, atMs)
+    this.#sql.exec(
+      `INSERT OR IGNORE INTO not_applicable (number, ordinal, at_ms, tries, last_offered_at_ms)
+       SELECT ?1, ?2, ?3, COALESCE(offers.tries, 0), offers.last_offered_at_ms
+       FROM (SELECT 1) LEFT JOIN offers ON offers.number = ?1 AND offers.ordinal = ?2`,
+      number,
+      ordinal,
+      atMs,
+    )
     this.#sql.exec('DELETE FROM offers WHERE number = ? AND ordinal = ?', number, ordinal)
   }
 

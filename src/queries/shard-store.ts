@@ -1,12 +1,17 @@
 /** The SQLite of one AnswerShard: named statements with typed rows, nothing else. */
 
 import { NodeSet } from '../fleet/node-set.ts'
-import { concatBytes, type Bytes } from '../lib/bytes.ts'
+import { concatBytes, piecesOf, type Bytes } from '../lib/bytes.ts'
 import type { Offer } from '../fleet/offer.ts'
 import type { QueryDefinition } from '../snapshot/compile.ts'
 import type { AnswerPosition, NewAnswer } from './answer.ts'
 import { ANSWER_LOG_SCHEMA_STEP } from './answer-log.ts'
-import { ARRIVAL_SCHEMA_STEP, FAILED_SCHEMA_STEP, type Arrival } from './arrival-store.ts'
+import {
+  ARRIVAL_SCHEMA_STEP,
+  FAILED_SCHEMA_STEP,
+  OFFERS_KEPT_SCHEMA_STEP,
+  type Arrival,
+} from './arrival-store.ts'
 import { ANSWER_CHUNK_BYTES } from './constants.ts'
 import { SEGMENT_SCHEMA_STEP } from './segment-store.ts'
 
@@ -28,6 +33,7 @@ export const SHARD_SCHEMA = [
   ANSWER_LOG_SCHEMA_STEP,
   FAILED_SCHEMA_STEP,
   SEGMENT_SCHEMA_STEP,
+  OFFERS_KEPT_SCHEMA_STEP,
 ]
 
 /** A query as a shard knows it: the targets are those of this shard only. */
@@ -149,13 +155,17 @@ export class ShardStore {
     return found.toArray().length > 0
   }
 
+  /** What is known of its offers goes with the answer. */
   putAnswer(answer: NewAnswer, node: { ordinal: number; nodeId: string }, nowMs: number): void {
     const { number, rows } = answer
-    const [first = null, ...rest] = rows === null ? [] : chunksOf(rows)
+    const [first = null, ...rest] = rows === null ? [] : piecesOf(rows, ANSWER_CHUNK_BYTES)
     this.#sql.exec(
-      `INSERT INTO answers (number, ordinal, node_id, received_at_ms, status, message, stats, row_count, truncated, data, arrival)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-         (SELECT COALESCE(MAX(arrival), 0) + 1 FROM answers WHERE number = ?1))`,
+      `INSERT INTO answers (number, ordinal, node_id, received_at_ms, status, message, stats, row_count, truncated, data,
+         arrival, tries, last_offered_at_ms)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, (SELECT COALESCE(MAX(arrival), 0) + 1 FROM answers WHERE number = ?1),
+         COALESCE(offers.tries, settled.tries, 0), COALESCE(offers.last_offered_at_ms, settled.last_offered_at_ms)
+       FROM (SELECT 1) LEFT JOIN offers ON offers.number = ?1 AND offers.ordinal = ?2
+         LEFT JOIN not_applicable AS settled ON settled.number = ?1 AND settled.ordinal = ?2`,
       number,
       node.ordinal,
       node.nodeId,
@@ -283,11 +293,4 @@ export class ShardStore {
     if (deleted === 0) this.#sql.exec('DELETE FROM erasing WHERE number = ?', number)
     return deleted > 0
   }
-}
-
-function chunksOf(bytes: Bytes): Bytes[] {
-  const chunks: Bytes[] = []
-  for (let at = 0; at < bytes.length; at += ANSWER_CHUNK_BYTES)
-    chunks.push(bytes.slice(at, at + ANSWER_CHUNK_BYTES))
-  return chunks
 }

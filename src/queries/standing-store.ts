@@ -15,10 +15,11 @@ const SETTLED: Record<SettledKind, string> = {
   'not-applicable': 'SELECT ordinal FROM not_applicable WHERE number = ?1 AND ordinal BETWEEN ?2 AND ?3',
 }
 
-const STANDINGS = `SELECT asked.value AS ordinal, offers.tries AS offers, offers.last_offered_at_ms AS lastOfferedAtMs,
-    (SELECT 1 FROM not_applicable WHERE number = ?1 AND ordinal = asked.value) AS notApplicable,
-    answers.status, answers.message, answers.truncated
+const STANDINGS = `SELECT asked.value AS ordinal, COALESCE(offers.tries, settled.tries, answers.tries) AS offers,
+    COALESCE(offers.last_offered_at_ms, settled.last_offered_at_ms, answers.last_offered_at_ms) AS lastOfferedAtMs,
+    settled.at_ms IS NOT NULL AS notApplicable, answers.status, answers.message, answers.truncated
   FROM json_each(?2) AS asked
+  LEFT JOIN not_applicable AS settled ON settled.number = ?1 AND settled.ordinal = asked.value
   LEFT JOIN offers ON offers.number = ?1 AND offers.ordinal = asked.value
   LEFT JOIN answers ON answers.number = ?1 AND answers.ordinal = asked.value`
 
@@ -26,7 +27,7 @@ interface StandingRow extends Record<string, SqlStorageValue> {
   ordinal: number
   offers: number | null
   lastOfferedAtMs: number | null
-  notApplicable: number | null
+  notApplicable: number
   status: number | null
   message: string | null
   truncated: number | null

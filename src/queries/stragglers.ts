@@ -159,7 +159,9 @@ async function judged(
     const node = nodes.get(standing.ordinal)
     if (node === undefined) return []
     const sightings = seen.get(standing.ordinal)
-    const lastSeenAtMs = lastSignMs(sightings, node.enrolledAtMs, Date.now())
+    // Presence is gathered for some seconds; an offer is a sign of life that the shard saw itself.
+    const lastSignAtMs = lastSignMs(sightings, node.enrolledAtMs, Date.now())
+    const lastSeenAtMs = Math.max(lastSignAtMs, standing.lastOfferedAtMs ?? 0)
     const lastReadAtMs = (sightings?.atS.read ?? 0) * 1_000
     const facts = { deleted: node.deletedAtMs !== null, lastSeenAtMs, lastReadAtMs }
     const policy = { onlineSinceMs, maxOffers: MAX_OFFERS, sameReadWithinMs: SAME_READ_WITHIN_MS }

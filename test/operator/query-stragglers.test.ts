@@ -19,6 +19,8 @@ interface Straggler {
   hostname: string
   reason: string
   offers: number
+  lastOfferedAt: string | null
+  lastSeenAt: string
   message: string
 }
 
@@ -69,7 +71,11 @@ describe('who has not answered, and why', () => {
       silent: 'offered',
       asleep: 'waiting',
     })
-    expect(items.find(({ hostname }) => hostname === 'silent')?.offers).toBe(1)
+    for (const { hostname, offers, lastOfferedAt, lastSeenAt } of items) {
+      const isOffered = hostname !== 'asleep'
+      expect([hostname, offers, lastOfferedAt !== null]).toEqual([hostname, isOffered ? 1 : 0, isOffered])
+      expect(lastSeenAt >= (lastOfferedAt ?? '')).toBe(true)
+    }
     expect(items.find(({ hostname }) => hostname === 'failing')?.message).toBe('no such table: t')
   })
 

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { readCounts } from '../../src/queries/read.ts'
+import { answerShardStub } from '../../src/queries/shard-name.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { defaultEnvironmentId, openQuery, ordinalOf, type OpenedQuery } from '../support/queries.ts'
 
@@ -27,6 +28,13 @@ async function countsOf(query: OpenedQuery) {
   return readCounts(server.env, await defaultEnvironmentId(server), query)
 }
 
+async function standingOf(query: OpenedQuery, host: string) {
+  const ordinal = await ordinalOf(server, host)
+  const environmentId = await defaultEnvironmentId(server)
+  const shard = answerShardStub(server.env, environmentId, query.shards, ordinal % query.shards)
+  return (await shard.standings(query.number, [ordinal]))[0]
+}
+
 it('are counted apart, are not asked again, and complete the query', async () => {
   const [linux, windows] = [await server.enroll('linux'), await server.enroll('windows')]
   const ordinals = [await ordinalOf(server, 'linux'), await ordinalOf(server, 'windows')]
@@ -36,6 +44,7 @@ it('are counted apart, are not asked again, and complete the query', async () =>
     expect((await write(windows, { [`${id}~no`]: [{ 1: '1' }] })).text).toBe('{}')
   }
   expect(await countsOf(query)).toMatchObject({ offered: 1, answered: 0, notApplicable: 1 })
+  expect(await standingOf(query, 'windows')).toMatchObject({ offers: 1, notApplicable: true })
   expect((await server.agent('/api/osquery/distributed/read', { node_key: windows })).text).toBe('{}')
   await write(linux, { [await offered(linux, 'SELECT 1')]: [{ a: '1' }] })
   const row = await server.until(async () => {
@@ -58,5 +67,9 @@ it.each(['before', 'together with', 'after'])(
     if (when === 'together with') await write(nodeKey, { ...no, ...yes })
     else for (const said of when === 'before' ? [yes, no] : [no, yes]) await write(nodeKey, said)
     expect(await countsOf(query)).toMatchObject({ answered: 1, notApplicable: 0 })
+    expect(await standingOf(query, host)).toMatchObject({
+      offers: 1,
+      lastOfferedAtMs: expect.any(Number) as number,
+    })
   },
 )
