@@ -4,8 +4,8 @@ import { PARSER_KEYS, TOP_LEVEL_ONLY } from './parser-keys.ts'
 import type { Place } from './report.ts'
 import { aText, aTextNotBlank, isObject, listOf, type Check, type JsonObject } from './shapes.ts'
 
-/** Agents drop a query beyond these (spec 3.2). */
-const MAX_INTERVAL_S = 604_800
+/** Agents drop a query beyond 1 and this (spec 3.2). */
+export const MAX_INTERVAL_S = 604_800
 /** Names that agents since 5.19.0 reject: their database keeps its own things under these (spec 3.2). */
 const FORBIDDEN_NAME = /^(query\.|cache\.|config_views\.)|(epoch|counter)$/
 

@@ -4,17 +4,25 @@
  */
 
 import type { FlagValue } from '../fleet/flagfile.ts'
+import { NO_BUILT_IN, withBuiltIn, type BuiltInSettings } from './built-in.ts'
 import { keepFlagsApart } from './command-line-flags.ts'
 import { clearHeld } from './held.ts'
 import type { MergedDocument } from './merge.ts'
+import { withoutPaused } from './paused.ts'
 
 /** Stands for a layer where the server takes back what agents would keep. */
 export const CLEARING = "osquery's default"
+/** The same where the server schedules something itself. */
+export const BUILT_IN = 'built-in queries'
 
 /** What the server knows beside what operators wrote. */
 export interface Additions {
   /** Pointers of what these nodes may hold from before (config/held.ts), sorted. */
   held: readonly string[]
+  /** What the server schedules; absent: nothing. */
+  builtIn?: BuiltInSettings
+  /** Names, as in log lines, of queries that are left out; absent: none. */
+  paused?: ReadonlySet<string>
 }
 
 export interface ServedDocument {
@@ -25,12 +33,24 @@ export interface ServedDocument {
   lasting: { pointer: string; reason: string }[]
   /** Options that agents take from the command line only: left out of the text, for the flagfile. */
   flags: ReadonlyMap<string, FlagValue>
+  /** Queries that are left out because they are paused. */
+  paused: { name: string; pointer: string }[]
 }
 
 /** As it was written where there is nothing to add or to take out. The same input gives the same bytes (design R7). */
-export function servedDocument(merged: MergedDocument, { held }: Additions): ServedDocument {
+export function servedDocument(merged: MergedDocument, additions: Additions): ServedDocument {
+  const { held, builtIn = NO_BUILT_IN, paused: names = NO_NAMES } = additions
   const { text: cleared, cleared: places, lasting } = clearHeld(merged.text, held)
-  const { text, flags } = keepFlagsApart(cleared)
-  const origins = [...merged.origins, ...places.map(({ pointer }) => ({ pointer, layer: CLEARING }))]
-  return { text, origins, lasting, flags }
+  const { text: document, flags } = keepFlagsApart(cleared)
+  const { text: whole, pointers } = withBuiltIn(document, builtIn)
+  const { text, paused } = withoutPaused(whole, names)
+  const origins = [
+    ...merged.origins,
+    ...places.map(({ pointer }) => ({ pointer, layer: CLEARING })),
+    ...pointers.map((pointer) => ({ pointer, layer: BUILT_IN })),
+  ]
+  const gone = new Set(paused.map(({ pointer }) => pointer))
+  return { text, origins: origins.filter(({ pointer }) => !gone.has(pointer)), lasting, flags, paused }
 }
+
+const NO_NAMES: ReadonlySet<string> = new Set()

@@ -8,7 +8,8 @@ import { fail, ok, type Result } from '../lib/result.ts'
 import { compactJson } from './compact.ts'
 import { mergeLayers, type MergedDocument } from './merge.ts'
 import type { Finding } from './report.ts'
-import { isObject } from './shapes.ts'
+import { reservedNames } from './reserved-names.ts'
+import { isObject, type JsonObject } from './shapes.ts'
 import { checkConfiguration, type Rejection } from './validate.ts'
 
 export interface NewLayer {
@@ -49,6 +50,16 @@ export function checkVersion(
     const detail = `${masks.length} combinations of layers are possible, more than ${MAX_COMBINATIONS}`
     return invalid([{ pointer: '/layers', detail }])
   }
+  const reserved = [
+    ...reservedNames(JSON.parse(base) as JsonObject),
+    ...compacted.flatMap(({ name, document }) =>
+      reservedNames(JSON.parse(document) as JsonObject).map(({ pointer, detail }) => ({
+        pointer: `/layers/${name}${pointer}`,
+        detail,
+      })),
+    ),
+  ]
+  if (reserved.length > 0) return invalid(reserved)
   const { compact, bytes, warnings } = checkedBase.value
   const found = new Findings(warnings)
   for (const mask of masks) {

@@ -1,6 +1,7 @@
 /** Environments. Everything below them is read and written with their id, never without. */
 
 import { and, count, eq, inArray, isNull, max } from 'drizzle-orm'
+import type { BuiltInSettings } from '../config/built-in.ts'
 import { isUuid, sha256HexOfText } from '../lib/bytes.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
@@ -39,13 +40,20 @@ export function listEnvironments(
 export async function insertEnvironment(
   db: ControlDb,
   note: ChangeNote,
-  environment: { id: string; name: string },
+  environment: { id: string; name: string; builtIn: BuiltInSettings },
 ): Promise<{ row: EnvironmentRow; revision: number }> {
-  const { id, name } = environment
+  const { id, name, builtIn } = environment
   const { revision, results } = await commitChange(db, note, 'deployment', [
     db
       .insert(environments)
-      .values({ id, name, revision: 1, answerShards: ANSWER_SHARDS, createdAtMs: note.atMs })
+      .values({
+        id,
+        name,
+        revision: 1,
+        answerShards: ANSWER_SHARDS,
+        builtIn: JSON.stringify(builtIn),
+        createdAtMs: note.atMs,
+      })
       .returning(),
     db.insert(configurations).values({
       environmentId: id,

@@ -28,6 +28,9 @@ export const environments = sqliteTable('environments', {
   accelerateShare: real('accelerate_share').notNull().default(0.1),
   retention: text('retention').notNull().default('{}'),
   resultsRetentionDays: integer('results_retention_days').notNull().default(30),
+  builtIn: text('built_in').notNull().default('{}'),
+  costRules: text('cost_rules').notNull().default('{}'),
+  costsLookedAtMs: integer('costs_looked_at').notNull().default(0),
   createdAtMs: integer('created_at').notNull(),
 })
 
@@ -84,6 +87,19 @@ export const heldOptions = sqliteTable(
     platform: text('platform').notNull(),
   },
   (table) => [primaryKey({ columns: [table.environmentId, table.pointer, table.platform] })],
+)
+
+export const pausedQueries = sqliteTable(
+  'paused_queries',
+  {
+    environmentId: text('environment_id').notNull(),
+    name: text('name').notNull(),
+    pausedAtMs: integer('paused_at').notNull(),
+    pausedBy: text('paused_by').notNull(),
+    reason: text('reason').notNull(),
+    resumedAtMs: integer('resumed_at'),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.name] })],
 )
 
 export const queries = sqliteTable('queries', {

@@ -1,5 +1,6 @@
 /** What the first start puts into an empty database. */
 
+import { DEFAULT_BUILT_IN, type BuiltInSettings } from '../config/built-in.ts'
 import { sha256HexOfText, timeOrderedUuid } from '../lib/bytes.ts'
 
 /** Answer shards of an environment; fixed when it is made, because wire ids name it (design 3). */
@@ -13,6 +14,8 @@ export interface Seed {
   enrollSecret: string
   operatorToken: string
   configurationText: string
+  /** What the server schedules by itself. Default: what new environments have. */
+  builtIn?: BuiltInSettings
 }
 
 /**
@@ -35,9 +38,16 @@ export async function seedFirstEnvironment(db: D1Database, seed: Seed): Promise<
       .bind(seed.environmentName, timeOrderedUuid(nowMs), nowMs, detail),
     db
       .prepare(
-        `INSERT OR IGNORE INTO environments (id, name, revision, answer_shards, created_at) VALUES (?1, ?2, 1, ?3, ?4)`,
+        `INSERT OR IGNORE INTO environments (id, name, revision, answer_shards, created_at, built_in)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5)`,
       )
-      .bind(crypto.randomUUID(), seed.environmentName, ANSWER_SHARDS, nowMs),
+      .bind(
+        crypto.randomUUID(),
+        seed.environmentName,
+        ANSWER_SHARDS,
+        nowMs,
+        JSON.stringify(seed.builtIn ?? DEFAULT_BUILT_IN),
+      ),
     db
       .prepare(
         `INSERT INTO configurations (environment_id, version, document, sha256, created_at, created_by)

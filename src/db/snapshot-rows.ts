@@ -14,10 +14,14 @@ export interface EnvironmentRows {
     accelerateShare: number
     /** JSON: days by type (logs/retention.ts). */
     retention: string
+    /** JSON: what the server schedules by itself (config/built-in.ts). */
+    builtIn: string
   }
   configuration: { version: number; document: string }
   /** Over that document, in order. */
   layers: LayerRow[]
+  /** Scheduled queries that are left out, by the name in log lines. */
+  pausedQueries: string[]
   /** What nodes may hold of versions before. */
   held: Held[]
   queries: {
@@ -50,7 +54,7 @@ export interface LayerRow {
 }
 
 const ENVIRONMENT = `SELECT id, name, revision, minimum_issued_at_s AS minimumIssuedAtS,
-  accelerate_share AS accelerateShare, retention FROM environments WHERE id = ?1`
+  accelerate_share AS accelerateShare, retention, built_in AS builtIn FROM environments WHERE id = ?1`
 const CONFIGURATION = `SELECT version, document FROM configurations WHERE environment_id = ?1
   ORDER BY version DESC LIMIT 1`
 const LATEST = `(SELECT MAX(version) FROM configurations WHERE environment_id = ?1)`
@@ -69,6 +73,7 @@ const LAYER_SETS = `SELECT l.position, c.chunk, c.bits FROM configuration_layers
   JOIN node_set_chunks AS c ON c.node_set_id = s.id
   WHERE l.environment_id = ?1 AND l.version = ${LATEST}`
 const HELD = `SELECT pointer, platform FROM held_options WHERE environment_id = ?1 ORDER BY pointer, platform`
+const PAUSED = `SELECT name FROM paused_queries WHERE environment_id = ?1 AND resumed_at IS NULL ORDER BY name`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
   log_results AS logResults, discovery, max_rows_per_node AS maxRowsPerNode,
   late_from IS NOT NULL AS staysOpen FROM queries
@@ -96,6 +101,7 @@ export async function readEnvironmentRows(
     LAYER_TAGS,
     LAYER_SETS,
     HELD,
+    PAUSED,
   ]
   const results = await db.batch(statements.map((sql) => db.prepare(sql).bind(environmentId)))
   const [environment] = rowsOf<EnvironmentRows['environment']>(results[0])
@@ -109,6 +115,7 @@ export async function readEnvironmentRows(
     environment,
     configuration,
     layers: layersOf(results[6], results[7], results[8]),
+    pausedQueries: rowsOf<{ name: string }>(results[10]).map(({ name }) => name),
     held: rowsOf<{ pointer: string; platform: string }>(results[9]).map(heldOfRow),
     queries: rowsOf<QueryRow>(results[2]).map((query) => ({
       ...query,

@@ -16,6 +16,7 @@ import { utf8 } from '../lib/bytes.ts'
 import { TargetResolver } from '../queries/target-resolver.ts'
 import { MAX_CHANGES } from './configuration-versions.ts'
 import type { OperatorContext } from './context.ts'
+import { serverAdditionsOf, type ServerAdditions } from './served-additions.ts'
 import type { PreparedVersion } from './store-version.ts'
 import { targetPlace } from './targets.ts'
 
@@ -60,8 +61,9 @@ async function reachOf(c: OperatorContext, { present, wanted, held }: PreparedVe
   // A tag or platform that no node has yet is nobody, not a fault.
   for (const match of matches) sets.push(await resolver.resolve(targetsOf(match), ''))
   const cells = cellsOf(everyone, sets)
-  const before = new Documents(present, matches, held)
-  const after = new Documents(wanted, matches, distinctHeld([...held, ...heldOf(wanted)]))
+  const more = await serverAdditionsOf(c)
+  const before = new Documents(present, matches, held, more)
+  const after = new Documents(wanted, matches, distinctHeld([...held, ...heldOf(wanted)]), more)
   const combinations = new Map<
     string,
     { layers: string[]; nodes: number; nodesChanged: number; bytes: number }
@@ -94,10 +96,17 @@ class Documents {
   readonly #content: VersionContent
   readonly #bits: number[]
   readonly #held: readonly Held[]
+  readonly #more: ServerAdditions
   readonly #known = new Map<string, { names: string[]; text: string }>()
 
-  constructor(content: VersionContent, matches: readonly LayerMatch[], held: readonly Held[]) {
+  constructor(
+    content: VersionContent,
+    matches: readonly LayerMatch[],
+    held: readonly Held[],
+    more: ServerAdditions,
+  ) {
     this.#content = content
+    this.#more = more
     this.#held = held
     this.#bits = content.layers.map(({ match }) => 1 << indexOf(match, matches))
   }
@@ -113,7 +122,7 @@ class Documents {
     const own = layers.reduce((bits, _layer, index) => (isThere(index) ? bits | (1 << index) : bits), 0)
     const matches = layers.map(({ match }) => match)
     const here = heldUnder(this.#held, matches, own)
-    const { text } = servedDocument(mergeLayers(document, chosen), { held: here })
+    const { text } = servedDocument(mergeLayers(document, chosen), { ...this.#more, held: here })
     this.#known.set(key, { names, text })
     return { names, text }
   }

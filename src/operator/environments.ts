@@ -9,10 +9,12 @@ import {
   listEnvironments,
   type EnvironmentRow,
 } from '../db/environments.ts'
+import { DEFAULT_BUILT_IN, type BuiltInSettings } from '../config/built-in.ts'
 import { isUuid } from '../lib/bytes.ts'
 import { DEPLOYMENT_ENVIRONMENT_ID } from '../logs/archive-object.ts'
 import { countersOf } from '../presence/read.ts'
 import { rfc3339 } from '../lib/time.ts'
+import { builtInBody } from './built-in-queries.ts'
 import { changeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, published, replies, repliesList, time } from './describe.ts'
@@ -36,6 +38,7 @@ const environmentBody = z.strictObject({
     .refine(isUuid, 'is not a UUID')
     .refine((uuid) => uuid !== DEPLOYMENT_ENVIRONMENT_ID, 'is reserved')
     .nullish(),
+  builtInQueries: builtInBody.optional(),
 })
 const environmentSchema = z
   .object({ id: z.uuid(), name: z.string(), createdAt: time, revision: z.int(), nodeCount: z.int() })
@@ -70,8 +73,12 @@ export function addEnvironmentRoutes(routes: OperatorRoutes): void {
       responses: replies(201, 'Made', environmentSchema.extend(published)),
     }),
     async (c) => {
-      const { name, uuid } = c.req.valid('json')
-      return createEnvironment(c, { name, id: uuid ?? crypto.randomUUID() })
+      const { name, uuid, builtInQueries } = c.req.valid('json')
+      return createEnvironment(c, {
+        name,
+        id: uuid ?? crypto.randomUUID(),
+        builtIn: builtInQueries ?? DEFAULT_BUILT_IN,
+      })
     },
   )
   routes.openapi(
@@ -92,7 +99,7 @@ export function addEnvironmentRoutes(routes: OperatorRoutes): void {
 
 async function createEnvironment(
   c: OperatorContext,
-  environment: { id: string; name: string },
+  environment: { id: string; name: string; builtIn: BuiltInSettings },
 ): Promise<Response> {
   const { id: environmentId, name } = environment
   const note = { ...changeNote(c, 'environment.create', environmentId, { name }), environmentId }

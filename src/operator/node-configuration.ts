@@ -3,7 +3,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { heldUnder } from '../config/held.ts'
 import { mergeLayers } from '../config/merge.ts'
-import { CLEARING, servedDocument } from '../config/served.ts'
+import { BUILT_IN, CLEARING, servedDocument } from '../config/served.ts'
 import { latestConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
 import { listHeldOptions } from '../db/held-options.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
@@ -11,17 +11,21 @@ import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies } from './describe.ts'
 import { notFound } from './problem.ts'
+import { serverAdditionsOf } from './served-additions.ts'
 
 const nodeConfigurationSchema = z
   .object({
     version: z.int(),
     layers: z.array(z.string()).openapi({ description: 'Those that apply, in their order' }),
     origins: z.array(z.object({ pointer: z.string(), layer: z.string() })).openapi({
-      description: `The places that a layer decided, or "${CLEARING}"; everything else is the base`,
+      description: `The places that a layer decided, or "${CLEARING}", or "${BUILT_IN}"; everything else is the base`,
     }),
     untilRestart: z
       .array(z.object({ pointer: z.string(), reason: z.string() }))
       .openapi({ description: 'What the node may hold from before, and nothing takes back' }),
+    paused: z
+      .array(z.object({ name: z.string(), pointer: z.string() }))
+      .openapi({ description: 'Scheduled queries that are left out until they are resumed' }),
     document: z.record(z.string(), z.unknown()),
   })
   .openapi('NodeConfiguration')
@@ -51,10 +55,10 @@ async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Respo
   const mask = all.reduce((bits, layer, index) => (layers.includes(layer) ? bits | (1 << index) : bits), 0)
   const held = await listHeldOptions(c.var.db, node.environmentId)
   const matches = all.map(({ match }) => match)
-  const additions = { held: heldUnder(held, matches, mask) }
-  const { text, origins, lasting } = servedDocument(merged, additions)
+  const additions = { held: heldUnder(held, matches, mask), ...(await serverAdditionsOf(c)) }
+  const { text, origins, lasting, paused } = servedDocument(merged, additions)
   const names = layers.map(({ name }) => name)
-  const head = JSON.stringify({ version, layers: names, origins, untilRestart: lasting }).slice(0, -1)
+  const head = JSON.stringify({ version, layers: names, origins, untilRestart: lasting, paused }).slice(0, -1)
   // The document's own text, so that numbers are shown as they are served.
   return c.body(`${head},"document":${text}}`, 200, { 'content-type': 'application/json' })
 }

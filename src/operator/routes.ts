@@ -11,6 +11,7 @@ import { addArchiveObjectRoutes } from './archive-objects.ts'
 import { addAccelerationRoutes } from './acceleration.ts'
 import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
+import { addBuiltInQueryRoutes } from './built-in-queries.ts'
 import { addCarveRoutes } from './carves.ts'
 import { addConfigurationRoutes } from './configuration.ts'
 import { addConfigurationLayerRoutes } from './configuration-layers.ts'
@@ -66,6 +67,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addConfigurationLayerRoutes,
   addConfigurationPlanRoutes,
   addConfigurationVersionRoutes,
+  addBuiltInQueryRoutes,
   addFlagfileRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,

@@ -1,5 +1,6 @@
 /** The one way in which a configuration changes: a new version, checked as a whole, audited, published. */
 
+import { readBuiltIn, type BuiltInSettings } from '../config/built-in.ts'
 import type { VersionContent } from '../config/content.ts'
 import { distinct, heldOf, heldUnder } from '../config/held.ts'
 import type { Finding } from '../config/report.ts'
@@ -95,10 +96,12 @@ export async function prepareVersion(
   const before = isSeeded(row) ? [] : heldOf(present)
   const held = distinct([...(await listHeldOptions(c.var.db, environmentId)), ...before])
   const matches = wanted.layers.map(({ match }) => match)
+  const builtIn = readBuiltIn(c.var.environment.builtIn)
   const checked = checkVersion(
     wanted.document,
     wanted.layers,
-    (merged, mask) => servedDocument(merged, { held: heldUnder(held, matches, mask) }).text,
+    // What is paused is checked, too: it comes back one day.
+    (merged, mask) => servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn }).text,
   )
   if (!checked.ok) {
     return fail(
@@ -115,6 +118,21 @@ export async function prepareVersion(
   const gone = takenOut(present, { document, layers }, held)
   const warnings = [...checked.value.warnings, ...lastingWarnings(gone)]
   return ok({ present, held, gone, wanted: { document, layers }, sha256, bytes, warnings })
+}
+
+/** What would be wrong with the documents of the present version if the server scheduled this. */
+export async function faultsOfPresent(c: OperatorContext, builtIn: BuiltInSettings): Promise<Finding[]> {
+  const environmentId = c.var.environment.id
+  const { version, document } = await latestConfiguration(c.var.db, environmentId)
+  const layers = await layersOfVersion(c.var.db, environmentId, version)
+  const held = await listHeldOptions(c.var.db, environmentId)
+  const matches = layers.map(({ match }) => match)
+  const checked = checkVersion(
+    document,
+    layers,
+    (merged, mask) => servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn }).text,
+  )
+  return checked.ok || checked.reason.kind === 'not-json' ? [] : checked.reason.errors
 }
 
 /** The starter's options say what the flagfile beside it says: an agent without them is as its flagfile has it. */

@@ -1,5 +1,6 @@
 /** Turns what D1 holds of an environment into parts and the base of a head. Pure but for hashing. */
 
+import { builtInDocument, readBuiltIn } from '../config/built-in.ts'
 import { heldUnder } from '../config/held.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { nameTableBytes } from '../config/name-table.ts'
@@ -72,7 +73,10 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
   const configurationParts = [await keep(utf8(served(rows, 0)))]
   const layered = layerDocuments(rows)
   const layers = await layersOf(rows, layered, keep)
-  const namesPart = await keep(nameTableBytes([rows.configuration.document, ...layered.values()]))
+  // Lines of a query that was paused a moment ago are still on their way.
+  const named = rows.pausedQueries.length === 0 ? layered : layerDocuments({ ...rows, pausedQueries: [] })
+  const builtIn = builtInDocument(readBuiltIn(rows.environment.builtIn))
+  const namesPart = await keep(nameTableBytes([rows.configuration.document, builtIn, ...named.values()]))
   const revoked = NodeSet.of(rows.revokedOrdinals)
   const revokedPart = rows.revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
   const queries = rows.queries.map(({ chunks, ...query }) => ({
@@ -109,10 +113,15 @@ function layerDocuments(rows: EnvironmentRows): Map<number, string> {
 }
 
 /** What the nodes of one combination get: the layers over the base, and what the server does to that. */
-function served({ configuration, layers, held }: EnvironmentRows, mask: number): string {
+function served(rows: EnvironmentRows, mask: number): string {
+  const { environment, configuration, layers, held, pausedQueries } = rows
   const chosen = layers.filter((_layer, index) => (mask & (1 << index)) !== 0)
   const merged = mergeLayers(configuration.document, chosen)
-  return servedDocument(merged, { held: heldUnder(held, layers, mask) }).text
+  return servedDocument(merged, {
+    held: heldUnder(held, layers, mask),
+    builtIn: readBuiltIn(environment.builtIn),
+    paused: new Set(pausedQueries),
+  }).text
 }
 
 async function layersOf(

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from 'wrangler'
 import { runWrangler } from '../../src/cli/wrangler.ts'
+import { NO_BUILT_IN } from '../../src/config/built-in.ts'
 import { seedFirstEnvironment } from '../../src/db/seed.ts'
 import { configWithEntry } from '../support/derived-config.ts'
 import { findWorkerd } from './workerd-process.ts'
@@ -119,6 +120,7 @@ export async function startBenchServer(
     enrollSecret: ENROLL_SECRET,
     operatorToken: OPERATOR_TOKEN,
     configurationText: CONFIGURATION,
+    builtIn: NO_BUILT_IN,
   })
   const row = await env.DB.prepare('SELECT id FROM environments').first<{ id: string }>()
   let workerdPid = findWorkerd()

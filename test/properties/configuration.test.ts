@@ -58,6 +58,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
     minimumIssuedAtS: fc.nat(),
     accelerateShare: fc.double({ min: 0, max: 1, noNaN: true }),
     retention: fc.constantFrom('{}', '{"status":7}'),
+    builtIn: fc.constant('{}'),
   }),
   configuration: fc.record({ version: fc.nat(), document: objectText.map(({ text }) => text) }),
   queries: fc.uniqueArray(
@@ -76,6 +77,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
   ),
   layers: fc.constant([]),
   held: fc.constant([]),
+  pausedQueries: fc.constant([]),
   revokedOrdinals: ordinals,
   nodeCount: fc.nat(),
 })

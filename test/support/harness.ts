@@ -3,6 +3,7 @@
  */
 
 import { createTestHarness, type TestHarness, type WorkerHandle } from 'wrangler'
+import { NO_BUILT_IN, type BuiltInSettings } from '../../src/config/built-in.ts'
 import { seedFirstEnvironment } from '../../src/db/seed.ts'
 import { configWithEntry, configWithQueueWait, ROOT } from './derived-config.ts'
 import { applyMigrations } from './migrations.ts'
@@ -64,6 +65,8 @@ export interface ServerOptions {
   secrets?: Record<string, string>
   /** Puts the guard before the app: requests then go through it. */
   guarded?: boolean
+  /** What the server schedules by itself in `default`. Nothing, so that documents are what a test wrote. */
+  builtIn?: BuiltInSettings
 }
 
 /** Starts one server with its environment `default` seeded. Close it in afterAll. */
@@ -91,6 +94,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     enrollSecret: ENROLL_SECRET,
     operatorToken: OPERATOR_TOKEN,
     configurationText: STARTER_CONFIGURATION,
+    builtIn: options.builtIn ?? NO_BUILT_IN,
   })
 
   async function call(

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig } from 'wrangler'
 import { runWrangler } from '../../src/cli/wrangler.ts'
+import { NO_BUILT_IN } from '../../src/config/built-in.ts'
 import { seedFirstEnvironment } from '../../src/db/seed.ts'
 import { findWorkerd } from '../bench/workerd-process.ts'
 import { ENROLL_SECRET, OPERATOR_TOKEN, SIGNING_KEYS, STARTER_CONFIGURATION } from './harness.ts'
@@ -82,6 +83,7 @@ export async function startKillable(
       enrollSecret: ENROLL_SECRET,
       operatorToken: OPERATOR_TOKEN,
       configurationText: STARTER_CONFIGURATION,
+      builtIn: NO_BUILT_IN,
     })
   }
   const pid = findWorkerd()

@@ -1,6 +1,7 @@
 /** What tests of the admin route share: problems, second environments, pages. */
 
 import { expect } from 'vitest'
+import { NO_BUILT_IN } from '../../src/config/built-in.ts'
 import { ENROLL_SECRET, type Reply, type TestServer } from './harness.ts'
 
 export interface Problem {
@@ -36,7 +37,7 @@ export async function makeEnvironment(
   server: TestServer,
   name: string,
 ): Promise<{ id: string; secret: string }> {
-  const { id } = created(await server.operator('POST', '/environments', { name }))
+  const { id } = created(await server.operator('POST', '/environments', { name, builtInQueries: NO_BUILT_IN }))
   const { secret } = created<{ secret: string }>(
     await server.operator('POST', `/environments/${name}/enroll-secrets`, { name: 'first' }),
   )
