@@ -1,5 +1,6 @@
 /** Which node an enrolling agent is (design 4, Enroll). Pure. */
 
+import { DEFAULT_POLICY, identitiesOf, type IdentityPolicy } from './identity-policy.ts'
 import { platformFamilyOf, type PlatformFamily } from './platform.ts'
 
 /** Tables as enroll brings them: the first row of each, all values texts (spec 2.1). */
@@ -8,6 +9,8 @@ export type HostDetails = Record<string, Record<string, string>>
 export interface EnrollingHost {
   /** Says which node it is inside its environment: `uuid:…`, `serial:…`, `instance:…` or `host:…`. */
   identity: string
+  /** What it would be under other policies: how a node of before a policy was changed is found again. */
+  otherIdentities: readonly string[]
   hostname: string
   /** As osquery names it: `ubuntu`, `darwin`, `windows`, …; `unknown` from agents that do not tell. */
   platform: string
@@ -20,67 +23,30 @@ export interface EnrollingHost {
   hostDetails: HostDetails
 }
 
-/** UUIDs that firmware vendors leave in place: osquery itself refuses these since 3.2.5 (spec 2.1.1). */
-const PLACEHOLDER_UUIDS = new Set([
-  '00000000-0000-0000-0000-000000000000',
-  'ffffffff-ffff-ffff-ffff-ffffffffffff',
-  '03000200-0400-0500-0006-000700080009',
-  '03020100-0504-0706-0809-0a0b0c0d0e0f',
-  '10000000-0000-8000-0040-000000000000',
-])
-
-/** Serials that firmware vendors leave in place, lower case. */
-const PLACEHOLDER_SERIALS = new Set([
-  '',
-  '-1',
-  '0',
-  'none',
-  'n/a',
-  'default string',
-  'not specified',
-  'not applicable',
-  'system serial number',
-  'to be filled by o.e.m.',
-])
-
-/** Reads an enroll request's members. `platformType` is a bitmask in digits, as sent. */
+/** Reads an enroll request's members under an environment's policy. `platformType` is a bitmask in digits, as sent. */
 export function describeHost(
   hostIdentifier: string,
   platformType: string,
   details: HostDetails,
+  policy: IdentityPolicy = DEFAULT_POLICY,
 ): EnrollingHost {
   const { os_version: os = {}, osquery_info: osquery = {}, system_info: system = {} } = details
+  // Platforms write UUIDs in different cases (spec 2.1.1).
   const hardwareUuid = (system['uuid'] ?? osquery['uuid'] ?? '').trim().toLowerCase()
   const hardwareSerial = (system['hardware_serial'] ?? '').trim()
   const instanceId = (osquery['instance_id'] ?? '').trim()
   const names = [os['platform'] ?? '', osquery['build_platform'] ?? '']
   const platformFamily = platformFamilyOf(platformType, names)
+  const facts = { hardwareUuid, hardwareSerial, instanceId, hostIdentifier }
   return {
-    identity: identityOf({ hardwareUuid, hardwareSerial, instanceId, hostIdentifier }),
+    ...identitiesOf(facts, policy),
     hostname: firstOf(system['hostname'], system['computer_name'], system['local_hostname'], hostIdentifier),
     platform: firstOf(...names, platformFamily),
     platformFamily,
     osqueryVersion: osquery['version'] ?? '',
-    hostIdentifier,
-    hardwareUuid,
-    hardwareSerial,
-    instanceId,
+    ...facts,
     hostDetails: details,
   }
-}
-
-function identityOf(host: {
-  hardwareUuid: string
-  hardwareSerial: string
-  instanceId: string
-  hostIdentifier: string
-}): string {
-  // Platforms write UUIDs in different cases (spec 2.1.1).
-  if (host.hardwareUuid !== '' && !PLACEHOLDER_UUIDS.has(host.hardwareUuid))
-    return `uuid:${host.hardwareUuid}`
-  if (!PLACEHOLDER_SERIALS.has(host.hardwareSerial.toLowerCase())) return `serial:${host.hardwareSerial}`
-  if (host.instanceId !== '') return `instance:${host.instanceId}`
-  return `host:${host.hostIdentifier}`
 }
 
 function firstOf(...texts: (string | undefined)[]): string {

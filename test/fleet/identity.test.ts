@@ -80,6 +80,7 @@ describe('what else enroll tells', () => {
     }
     expect(describeHost('HOST-9', '9', details)).toEqual({
       identity: `uuid:${UUID}`,
+      otherIdentities: ['serial:5BRM2X1', `instance:${INSTANCE}`, 'host:HOST-9'],
       hostname: 'web-17',
       platform: 'ubuntu',
       platformFamily: 'linux',
