@@ -4,6 +4,7 @@ import { normalSerial } from '../fleet/enroll-rules.ts'
 import type { EnrollingHost } from '../fleet/identity.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { DirectorySecret } from '../snapshot/head.ts'
+import { RENEWED_IDENTITY, TARGET, TARGET_PARAMETERS, targetValues } from './enroll-target.ts'
 import { namedStatement, type D1Value } from './named-parameters.ts'
 
 export interface EnrolledNode {
@@ -17,12 +18,18 @@ export interface Enrollment {
   host: EnrollingHost
   secret: DirectorySecret
   nowMs: number
+  /** Enrolls of it that were answered without this statement since the last (agent/enroll-damper.ts). */
+  damped?: number
 }
+
+/** The living node that enrolls, if there is one. */
+const NODE_OF_TARGET = `SELECT id FROM nodes
+  WHERE environment_id = :environment AND identity = (SELECT identity FROM target) AND deleted_at IS NULL`
 
 // What must hold in D1 for a host to get in: one line each, and its name is the reason of a refusal. They read node
 // tables only, because control tables may move to another database (design 3).
 const CONDITIONS = {
-  quota: `(:quota IS NULL OR EXISTS (${nodeOfIdentity('id')})
+  quota: `(:quota IS NULL OR EXISTS (${NODE_OF_TARGET}) OR (SELECT apartFrom FROM target) IS NOT NULL
     OR COALESCE((SELECT nodes FROM enroll_admissions WHERE quota_group = :quotaGroup), 0) < :quota)`,
   serial: `(:serialsOf IS NULL
     OR EXISTS (SELECT 1 FROM enroll_serials WHERE secret_id = :serialsOf AND serial = :serial))`,
@@ -32,15 +39,18 @@ export type RefusedBy = keyof typeof CONDITIONS
 // A new node gets max(ordinal) + 1 of its environment; tombstones keep their rows, so none is ever reused. The same
 // hardware under another instance id is the same node, flagged: a clone, or a lost osquery database.
 // Triggers (migration 0022) count the quota and give the tags within this statement.
-const UPSERT = `
+const UPSERT = `WITH ${TARGET}
 INSERT INTO nodes (id, environment_id, ordinal, identity, hostname, platform, platform_family, osquery_version,
   host_identifier, hardware_uuid, hardware_serial, instance_id, host_details, first_enrolled_at, enrolled_at,
-  enroll_secret_id, admitted_by, enroll_tags)
+  enroll_secret_id, admitted_by, enroll_tags, clone_of, clones, clones_found_at)
 SELECT :id, :environment, (SELECT COALESCE(MAX(ordinal) + 1, 0) FROM nodes WHERE environment_id = :environment),
-  :identity, :hostname, :platform, :platformFamily, :osqueryVersion, :hostIdentifier, :hardwareUuid, :hardwareSerial,
-  :instanceId, :hostDetails, :now, :now, :secret, :quotaGroup, :tags
-WHERE ${Object.values(CONDITIONS).join('\n  AND ')}
+  target.identity, :hostname, :platform, :platformFamily, :osqueryVersion, :hostIdentifier, :hardwareUuid, :hardwareSerial,
+  :instanceId, :hostDetails, :now, :now, :secret, :quotaGroup, :tags,
+  target.apartFrom, CASE WHEN target.apartFrom IS NOT NULL THEN 'split' END,
+  CASE WHEN target.apartFrom IS NOT NULL THEN :now END
+FROM target WHERE ${Object.values(CONDITIONS).join('\n  AND ')}
 ON CONFLICT (environment_id, identity) WHERE deleted_at IS NULL DO UPDATE SET
+  identity = ${RENEWED_IDENTITY}, damped_enrolls = damped_enrolls + :damped,
   clone_suspected_at = CASE
     WHEN instance_id <> '' AND excluded.instance_id <> '' AND instance_id <> excluded.instance_id
     THEN excluded.enrolled_at ELSE clone_suspected_at END,
@@ -52,7 +62,7 @@ ON CONFLICT (environment_id, identity) WHERE deleted_at IS NULL DO UPDATE SET
   enroll_secret_id = excluded.enroll_secret_id, enroll_tags = excluded.enroll_tags
 RETURNING id, ordinal`
 
-const WHY_REFUSED = `SELECT ${Object.entries(CONDITIONS)
+const WHY_REFUSED = `WITH ${TARGET} SELECT ${Object.entries(CONDITIONS)
   .map(([name, condition]) => `${condition} AS ${name}`)
   .join(', ')}`
 
@@ -60,15 +70,13 @@ const WHY_REFUSED = `SELECT ${Object.entries(CONDITIONS)
 const PARAMETERS = [
   'id',
   'environment',
-  'identity',
+  ...TARGET_PARAMETERS,
   'hostname',
   'platform',
   'platformFamily',
   'osqueryVersion',
-  'hostIdentifier',
   'hardwareUuid',
   'hardwareSerial',
-  'instanceId',
   'hostDetails',
   'now',
   'secret',
@@ -77,30 +85,24 @@ const PARAMETERS = [
   'quotaGroup',
   'serialsOf',
   'serial',
+  'damped',
 ] as const
 
 const upsert = namedStatement(UPSERT, PARAMETERS)
 const whyRefused = namedStatement(WHY_REFUSED, PARAMETERS)
 
-/** The living node of the identity that enrolls, if there is one. */
-function nodeOfIdentity(column: string): string {
-  return `SELECT ${column} FROM nodes WHERE environment_id = :environment AND identity = :identity AND deleted_at IS NULL`
-}
-
-function valuesOf({ environmentId, host, secret, nowMs }: Enrollment) {
+function valuesOf({ environmentId, host, secret, nowMs, damped = 0 }: Enrollment) {
   const { id: secretId = null, rules = {} } = secret
   return {
     id: crypto.randomUUID(),
     environment: environmentId,
-    identity: host.identity,
+    ...targetValues(host),
     hostname: host.hostname,
     platform: host.platform,
     platformFamily: host.platformFamily,
     osqueryVersion: host.osqueryVersion,
-    hostIdentifier: host.hostIdentifier,
     hardwareUuid: host.hardwareUuid,
     hardwareSerial: host.hardwareSerial,
-    instanceId: host.instanceId,
     hostDetails: JSON.stringify(host.hostDetails),
     now: nowMs,
     secret: secretId,
@@ -109,6 +111,7 @@ function valuesOf({ environmentId, host, secret, nowMs }: Enrollment) {
     quotaGroup: rules.quotaGroup ?? secretId,
     serialsOf: rules.hasSerials === true ? secretId : null,
     serial: normalSerial(host.hardwareSerial),
+    damped,
   } satisfies Record<(typeof PARAMETERS)[number], D1Value>
 }
 

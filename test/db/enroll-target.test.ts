@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { upsertNode } from '../../src/db/node-upsert.ts'
+import { describeHost } from '../../src/fleet/identity.ts'
+import { policyOf, type StoredIdentityPolicy } from '../../src/fleet/identity-policy.ts'
+import { startServer, type TestServer } from '../support/harness.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startServer()
+})
+afterAll(() => server.close())
+
+let environmentId = ''
+let nowMs = 1_700_000_000_000
+beforeEach(() => {
+  environmentId = crypto.randomUUID()
+})
+
+interface Machine {
+  uuid?: string
+  serial?: string
+  instance?: string
+  host?: string
+}
+
+/** Enrolls a machine; the ordinal of its node. */
+async function enroll(machine: Machine, policy: StoredIdentityPolicy = {}, quota?: number): Promise<number> {
+  const { uuid = 'u-1', serial = '', instance = 'i-1', host = 'box' } = machine
+  const details = {
+    system_info: { uuid, hardware_serial: serial },
+    osquery_info: { instance_id: instance },
+  }
+  const secret = { hash: 'h', environmentId, id: `secret-of-${environmentId}`, rules: quota ? { quota } : {} }
+  nowMs += 1_000
+  const node = await upsertNode(server.env.DB, {
+    environmentId,
+    host: describeHost(host, '9', details, policyOf(policy)),
+    secret,
+    nowMs,
+  })
+  if (!node.ok) throw new Error(node.reason)
+  return node.value.ordinal
+}
+
+async function set(ordinal: number, columns: string): Promise<void> {
+  const sql = `UPDATE nodes SET ${columns} WHERE environment_id = ?1 AND ordinal = ?2`
+  await server.env.DB.prepare(sql).bind(environmentId, ordinal).run()
+}
+
+interface Row {
+  ordinal: number
+  identity: string
+  cloneOf: number | null
+  clones: string | null
+}
+
+async function rows(): Promise<Row[]> {
+  const sql = `SELECT ordinal, identity, clones, (SELECT ordinal FROM nodes AS o WHERE o.id = n.clone_of) AS cloneOf
+    FROM nodes AS n WHERE environment_id = ?1 AND deleted_at IS NULL ORDER BY ordinal`
+  return (await server.env.DB.prepare(sql).bind(environmentId).all<Row>()).results
+}
+
+describe('machines of one identity', () => {
+  it('are one node until they are split', async () => {
+    expect(await enroll({ instance: 'a' })).toBe(0)
+    expect(await enroll({ instance: 'b' })).toBe(0)
+  })
+
+  it('are told apart by instance from then on, in any order and again and again', async () => {
+    await enroll({ instance: 'a' })
+    await enroll({ instance: 'b' })
+    await set(0, `clones = 'split', split_by = 'instance'`)
+    expect(await enroll({ instance: 'a' })).toBe(1)
+    expect(await enroll({ instance: 'b' })).toBe(0)
+    expect(await enroll({ instance: 'c' })).toBe(2)
+    expect(await enroll({ instance: 'a' })).toBe(1)
+    expect(await rows()).toEqual([
+      { ordinal: 0, identity: 'uuid:u-1', cloneOf: null, clones: 'split' },
+      { ordinal: 1, identity: 'uuid:u-1#a', cloneOf: 0, clones: 'split' },
+      { ordinal: 2, identity: 'uuid:u-1#c', cloneOf: 0, clones: 'split' },
+    ])
+  })
+
+  it('stay apart when the node that they were split from is deleted', async () => {
+    await enroll({ instance: 'b' })
+    await set(0, `clones = 'split', split_by = 'instance'`)
+    await enroll({ instance: 'a' })
+    await set(0, 'deleted_at = 1')
+    expect(await enroll({ instance: 'a' })).toBe(1)
+    expect(await enroll({ instance: 'b' })).toBe(2)
+    expect(await enroll({ instance: 'a' })).toBe(1)
+  })
+
+  it('that share the osquery database too are told apart by what they call themselves', async () => {
+    await enroll({ host: 'one' })
+    await set(0, `clones = 'split', split_by = 'host'`)
+    expect(await enroll({ host: 'two' })).toBe(1)
+    expect(await enroll({ host: 'one' })).toBe(0)
+    expect(await enroll({ host: 'two' })).toBe(1)
+    expect(await enroll({ instance: 'other', host: 'two' })).toBe(2)
+    expect((await rows()).map(({ identity }) => identity)).toEqual([
+      'uuid:u-1',
+      'uuid:u-1#i-1@two',
+      'uuid:u-1#other',
+    ])
+  })
+
+  it('that share the database but not the hardware are linked', async () => {
+    await enroll({ uuid: 'u-1' })
+    await set(0, `clones = 'split', split_by = 'host'`)
+    expect(await enroll({ uuid: 'u-2' })).toBe(1)
+    expect((await rows())[1]).toEqual({ ordinal: 1, identity: 'uuid:u-2', cloneOf: 0, clones: 'split' })
+  })
+
+  it('that tell no instance stay what they are', async () => {
+    await enroll({ instance: '' })
+    await set(0, `clones = 'split', split_by = 'instance'`)
+    expect(await enroll({ instance: '' })).toBe(0)
+  })
+
+  it('get in beyond the quota: they were in before', async () => {
+    await enroll({ instance: 'b' }, {}, 1)
+    await set(0, `clones = 'split', split_by = 'instance'`)
+    expect(await enroll({ instance: 'a' }, {}, 1)).toBe(1)
+    await expect(enroll({ uuid: 'u-9', instance: 'x' }, {}, 1)).rejects.toThrow('quota')
+  })
+})
+
+describe('a node of before the policy was changed', () => {
+  const machine = { uuid: 'u-1', serial: 'sn-1', instance: 'i-1', host: 'box' }
+
+  it.each<[StoredIdentityPolicy, string]>([
+    [{ order: ['serial'] }, 'serial:sn-1'],
+    [{ order: ['instance'] }, 'instance:i-1'],
+    [{ order: ['host'] }, 'host:box'],
+    [{ placeholderUuids: ['u-1'] }, 'serial:sn-1'],
+  ])('is found under %j and gets its new identity', async (policy, identity) => {
+    await enroll(machine)
+    expect(await enroll(machine, policy)).toBe(0)
+    expect((await rows())[0]?.identity).toBe(identity)
+    expect(await enroll(machine)).toBe(0)
+    expect((await rows())[0]?.identity).toBe('uuid:u-1')
+  })
+
+  it('is the machine that told it the same last: others that shared it get nodes of their own', async () => {
+    await enroll({ ...machine, instance: 'a' })
+    await enroll({ ...machine, instance: 'b' })
+    expect(await enroll({ ...machine, instance: 'a' }, { order: ['instance'] })).toBe(1)
+    expect(await enroll({ ...machine, instance: 'b' }, { order: ['instance'] })).toBe(0)
+    expect(await enroll({ ...machine, instance: 'a' }, { order: ['instance'] })).toBe(1)
+  })
+
+  it('is found by what it was split into', async () => {
+    await enroll({ ...machine, instance: 'b' })
+    await set(0, `clones = 'split', split_by = 'instance'`)
+    await enroll({ ...machine, instance: 'a' })
+    expect(await enroll({ ...machine, instance: 'a' }, { order: ['instance'] })).toBe(1)
+    expect(await enroll({ ...machine, instance: 'b' }, { order: ['instance'] })).toBe(0)
+  })
+
+  it('is none of hosts that only agree in a fact that names nobody any more', async () => {
+    await enroll({ uuid: 'u-1', serial: 'sn-1', instance: 'a' })
+    expect(await enroll({ uuid: 'u-2', serial: 'sn-1', instance: 'b' })).toBe(1)
+  })
+})
