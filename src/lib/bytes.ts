@@ -56,11 +56,16 @@ export function hexOf(bytes: Uint8Array): string {
   return text
 }
 
-/** base64url without padding (RFC 4648 section 5). */
-export function base64UrlOf(bytes: Uint8Array): string {
+/** base64 with padding (RFC 4648 section 4). */
+export function base64Of(bytes: Uint8Array): string {
   let binary = ''
   for (const byte of bytes) binary += String.fromCharCode(byte)
-  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
+  return btoa(binary)
+}
+
+/** base64url without padding (RFC 4648 section 5). */
+export function base64UrlOf(bytes: Uint8Array): string {
+  return base64Of(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
 const BASE64URL = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -3,7 +3,7 @@
  * out as the agent wrote them.
  */
 
-import { concatBytes, strictTextOf, utf8, type Bytes } from '../lib/bytes.ts'
+import { base64Of, concatBytes, strictTextOf, utf8, type Bytes } from '../lib/bytes.ts'
 import type { NodeFacts } from '../db/node-facts.ts'
 import type { ArchivedLine } from './line.ts'
 
@@ -33,12 +33,6 @@ export function logItemOf({ header, line }: ArchivedLine, facts: ReadonlyMap<str
   // JSON is UTF-8 (RFC 8259), so what is not cannot be spliced in: an agent's odd bytes would break the whole reply.
   if (strictTextOf(line) === null) return [utf8(`${head},"lineBase64":"${base64Of(line)}"}`)]
   return [utf8(`${head},"line":`), line, utf8('}')]
-}
-
-function base64Of(bytes: Bytes): string {
-  let binary = ''
-  for (const byte of bytes) binary += String.fromCharCode(byte)
-  return btoa(binary)
 }
 
 /** The nodes whose lines were archived without a host name, because D1 was away then. */

@@ -9,6 +9,7 @@ import { sha256HexOfText, timeOrderedUuid } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { NO_ANSWERS } from '../queries/answer.ts'
 import { pageAnswers, pageResults } from '../queries/read.ts'
+import { base64OfRow } from '../queries/row-text.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import { shardOf } from '../snapshot/remaining.ts'
 import { environmentChangeNote } from './change-note.ts'
@@ -50,6 +51,10 @@ const nodeQuerySchema = z
         truncated: z.boolean(),
         stats: z.record(z.string(), z.unknown()),
         rows: z.array(z.record(z.string(), z.string())),
+        rowsBase64: z
+          .record(z.string(), z.string())
+          .optional()
+          .openapi({ description: 'By index: rows that are not UTF-8, as the agent wrote them' }),
         nextCursor: z.string().nullable().openapi({ description: 'For the rows after these, at …/results' }),
       })
       .nullable()
@@ -156,6 +161,9 @@ async function answerText(c: OperatorContext, row: QueryRow): Promise<string> {
   if (answer === undefined) return 'null'
   const { status, message, rowCount, truncated, stats } = answer
   const members = JSON.stringify({ status, message, rowCount, truncated }).slice(1, -1)
-  const rows = results.items.map(({ columns }) => columns).join(',')
-  return `{${members},"stats":${stats},"rows":[${rows}],"nextCursor":${JSON.stringify(results.nextCursor)}}`
+  const rows = results.items.map(({ columns }) => columns)
+  const odd = rows.flatMap((row, index) => (row.isWellFormed() ? [] : [[index, base64OfRow(row)] as const]))
+  const inBase64 = odd.length === 0 ? '' : `"rowsBase64":${JSON.stringify(Object.fromEntries(odd))},`
+  const rowsText = rows.map((row) => row.toWellFormed()).join(',')
+  return `{${members},"stats":${stats},"rows":[${rowsText}],${inBase64}"nextCursor":${JSON.stringify(results.nextCursor)}}`
 }

@@ -6,6 +6,7 @@ import { hostnamesOf } from '../db/targets.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { BadCursor, pageAnswers, pageResults, type Page } from '../queries/read.ts'
 import { ALL_ROWS } from '../queries/row-filter.ts'
+import { columnsMembers } from '../queries/row-text.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, repliesList, time } from './describe.ts'
 import { pagingQuery, timeKey } from './paging.ts'
@@ -20,6 +21,12 @@ const resultSchema = z
     hostname: z.string(),
     receivedAt: time,
     columns: z.record(z.string(), z.string()),
+    columnsBase64: z
+      .string()
+      .optional()
+      .openapi({
+        description: 'The row as the agent wrote it, where it is not UTF-8: `columns` has U+FFFD then',
+      }),
   })
   .openapi('QueryResult')
 const answerSchema = z
@@ -57,8 +64,7 @@ export function addQueryAnswerRoutes(routes: OperatorRoutes): void {
         c,
         c.req.valid('param').id,
         (row) => pageResults(c.env, row.environmentId, row, cursor, limit, filter),
-        // The row goes on as the agent wrote it.
-        (item, start) => `${start},"columns":${item.columns}}`,
+        (item, start) => `${start},${columnsMembers(item.columns)}}`,
       )
     },
   )

@@ -96,7 +96,9 @@ export function addQueryExportRoutes(routes: OperatorRoutes): void {
       if (row instanceof Response) return row
       const { groups, ...counted } = await groupRows(c.env, row.environmentId, row, by, rowFilterOf(filter))
       const items = groups.slice(0, limit).map(({ values, rows, nodes }) => ({
-        values: Object.fromEntries(by.map((column, index) => [column, values[index] ?? null])),
+        values: Object.fromEntries(
+          by.map((column, index) => [column, values[index]?.toWellFormed() ?? null]),
+        ),
         rows,
         nodes,
       }))

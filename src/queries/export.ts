@@ -1,11 +1,16 @@
-/** All rows of a query as one file, streamed: NDJSON, JSON, CSV. Memory stays flat whatever the number of rows. */
+/**
+ * All rows of a query as one file, streamed: NDJSON, JSON, CSV. Memory stays flat whatever the number of rows. In CSV values
+ * are the agent's bytes, whatever they are; JSON is UTF-8 and has rows that are not as base64 beside (row-text.ts).
+ */
 
 import Papa from 'papaparse'
-import { utf8, type Bytes } from '../lib/bytes.ts'
+import type { Bytes } from '../lib/bytes.ts'
 import { Pace } from '../lib/pace.ts'
+import { bytesOfRawText } from '../lib/raw-text.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { ROWS_PER_TURN } from './constants.ts'
 import { columnsOf } from './row-filter.ts'
+import { columnsMembers } from './row-text.ts'
 import type { WalkedAnswer } from './walk.ts'
 
 export const EXPORT_FORMATS = ['ndjson', 'json', 'csv'] as const
@@ -35,7 +40,7 @@ export interface CsvOptions {
   escapeFormulas: boolean
 }
 
-/** The file's text, piece by piece. */
+/** The file's text, piece by piece; it keeps bytes that are not UTF-8 (lib/raw-text.ts). */
 export async function* exportText(
   source: ExportSource,
   format: ExportFormat,
@@ -65,7 +70,7 @@ export function streamOf(text: AsyncGenerator<string>): ReadableStream<Bytes> {
     async pull(controller) {
       const { done, value } = await text.next()
       if (done === true) controller.close()
-      else controller.enqueue(utf8(value))
+      else controller.enqueue(bytesOfRawText(value))
     },
     async cancel() {
       await text.return(undefined)
@@ -80,8 +85,7 @@ async function* jsonLines(source: ExportSource): AsyncGenerator<string[]> {
       yield turn.flatMap(({ nodeId, receivedAtMs, rows }) => {
         const hostname = hostnames.get(nodeId) ?? ''
         const start = JSON.stringify({ nodeId, hostname, receivedAt: rfc3339(receivedAtMs) }).slice(0, -1)
-        // The row goes on as the agent wrote it.
-        return rows.map((row) => `${start},"columns":${row}}`)
+        return rows.map((row) => `${start},${columnsMembers(row)}}`)
       })
     }
   }

@@ -2,12 +2,13 @@
 
 import { sumOfCosts, summaryOfCost } from '../fleet/query-cost.ts'
 import { queryCounts, queryStatus, type QueryCounts, type QueryStatus } from '../fleet/query-status.ts'
-import { textOf, type Bytes } from '../lib/bytes.ts'
+import type { Bytes } from '../lib/bytes.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { sumOfCounts } from './answer.ts'
 import type { Arrival } from './arrival-store.ts'
 import type { WatchedQuery } from './feed-store.ts'
 import type { ErrorGroup } from './query-tally.ts'
+import { columnsMembers, rowTextOf } from './row-text.ts'
 import type { ShardReport } from './shard-watches.ts'
 import { writePlace, type ViewerPlace } from './viewer-place.ts'
 
@@ -66,8 +67,7 @@ export const REVOKED_LINE = JSON.stringify({ type: 'end', status: 'revoked' })
 export function rowStart(arrival: Arrival, hostname: string | null, row: number, columns: Bytes): string {
   const { nodeId, receivedAtMs } = arrival
   const start = JSON.stringify({ type: 'row', nodeId, hostname, receivedAt: rfc3339(receivedAtMs), row })
-  // As the agent wrote it; between tokens there may be line ends, and a line must be one line.
-  return `${start.slice(0, -1)},"columns":${textOf(columns).replace(/[\r\n]+/g, ' ')}`
+  return `${start.slice(0, -1)},${columnsMembers(rowTextOf(columns))}`
 }
 
 export function rowLines(starts: readonly string[], place: ViewerPlace): string[] {

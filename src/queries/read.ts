@@ -14,6 +14,7 @@ import {
 } from './answer.ts'
 import { MAX_ANSWER_BYTES, ROWS_PER_TURN } from './constants.ts'
 import { ALL_ROWS, matchesRow, type RowFilter } from './row-filter.ts'
+import { rowTextOf } from './row-text.ts'
 import { splitRows } from './rows.ts'
 import { answerShardStub } from './shard-name.ts'
 
@@ -46,7 +47,7 @@ export interface ResultItem {
   nodeId: string
   ordinal: number
   receivedAtMs: number
-  /** JSON object text, as the agent wrote it. */
+  /** JSON object text, as the agent wrote it, with every byte (row-text.ts). */
   columns: string
 }
 
@@ -157,7 +158,7 @@ async function addResults(
     const rows = record.rows === null || !isMeant ? [] : splitRows(await inflateRows(record.rows))
     for (let row = isFirst ? skipped : 0; row < rows.length; row += 1) {
       if (items.length === limit) return { receivedAtMs, ordinal, row }
-      const columns = textOf(rows[row] ?? utf8('{}'))
+      const columns = rowTextOf(rows[row] ?? utf8('{}'))
       if (matchesRow(filter, columns)) items.push({ nodeId, ordinal, receivedAtMs, columns })
     }
     if (bound !== undefined && compareNewestFirst(record, bound) === 0)

@@ -33,5 +33,6 @@ function columnsWithNumbers(row: string): Map<string, string> {
 
 /** Whether a row (JSON object text) has the wanted column. */
 export function matchesRow({ column }: RowFilter, row: string): boolean {
-  return column === null || columnsOf(row).get(column.name) === column.value
+  // What is not UTF-8 is found by what is shown of it.
+  return column === null || columnsOf(row).get(column.name)?.toWellFormed() === column.value
 }

@@ -4,13 +4,13 @@
  * promised.
  */
 
-import { textOf } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { Pace } from '../lib/pace.ts'
 import { compareNewestFirst, type AnswerPosition, type AnswerRecord } from './answer.ts'
 import { ROWS_PER_TURN } from './constants.ts'
 import { inflateRows, type QueryPlace } from './read.ts'
 import { matchesRow, type RowFilter } from './row-filter.ts'
+import { rowTextOf } from './row-text.ts'
 import { splitRows } from './rows.ts'
 import { answerShardStub } from './shard-name.ts'
 
@@ -27,7 +27,7 @@ interface RowsOfShard {
   complete: boolean
 }
 
-/** An answer that has rows which match, each as the agent wrote it. */
+/** An answer that has rows which match, each as the agent wrote it, as a text that keeps every byte (row-text.ts). */
 export interface WalkedAnswer {
   nodeId: string
   receivedAtMs: number
@@ -72,5 +72,5 @@ async function answerOf(record: StoredAnswer, filter: RowFilter): Promise<Walked
   const { nodeId, receivedAtMs } = record
   const isMeant = filter.nodeId === null || filter.nodeId === nodeId
   const rows = record.rows === null || !isMeant ? [] : splitRows(await inflateRows(record.rows))
-  return { nodeId, receivedAtMs, rows: rows.map(textOf).filter((row) => matchesRow(filter, row)) }
+  return { nodeId, receivedAtMs, rows: rows.map(rowTextOf).filter((row) => matchesRow(filter, row)) }
 }
