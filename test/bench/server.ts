@@ -3,7 +3,7 @@
  * another entry, a socket of its own for each entrypoint, and empty data that goes with the process.
  */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -12,9 +12,8 @@ import { runWrangler } from '../../src/cli/wrangler.ts'
 import { NO_BUILT_IN } from '../../src/config/built-in.ts'
 import { seedFirstEnvironment } from '../../src/db/seed.ts'
 import { configWithEntry } from '../support/derived-config.ts'
+import { applyMigrations } from '../support/migrations.ts'
 import { findWorkerd } from './workerd-process.ts'
-
-const ROOT = join(import.meta.dirname, '..', '..')
 
 export const SIGNING_KEYS = JSON.stringify({
   current: 'k1',
@@ -114,7 +113,7 @@ export async function startBenchServer(
   const runtime = new Miniflare(optionsOf(starts))
   await runtime.ready
   let env = (await runtime.getBindings()) as Env
-  await migrate(env.DB)
+  await applyMigrations(env.DB)
   await seedFirstEnvironment(env.DB, {
     environmentName: 'default',
     enrollSecret: ENROLL_SECRET,
@@ -171,13 +170,4 @@ function consumersWaiting(consumers: unknown, waitS: number | undefined): unknow
 
 function showErrors({ level, message }: { level: string; message: string }): void {
   if (level === 'error') console.error(message)
-}
-
-async function migrate(db: D1Database): Promise<void> {
-  const folder = join(ROOT, 'migrations')
-  for (const name of readdirSync(folder).sort()) {
-    const sql = readFileSync(join(folder, name), 'utf8').replaceAll(/^--.*$/gm, '')
-    const statements = sql.split(/;\s*$/m).filter((statement) => statement.trim() !== '')
-    await db.batch(statements.map((statement) => db.prepare(statement)))
-  }
 }

@@ -5,7 +5,7 @@
 
 import { startHttpsServer } from '../../support/sinks/https.ts'
 import { tallied, MeterAgents, addTaken, type Taken } from '../meter/agents.ts'
-import type { Port } from '../meter/model.ts'
+import type { Port } from '../../../src/fleet/cost-model.ts'
 import { insertNodes, makeNodes, type BenchNode } from '../nodes.ts'
 import { goal, rounded, table, type Goal } from '../report.ts'
 import { startBenchServer } from '../server.ts'

@@ -2,7 +2,7 @@
 
 import { logBody } from '../log-body.ts'
 import type { BenchNode } from '../nodes.ts'
-import type { Port } from '../meter/model.ts'
+import type { Port } from '../../../src/fleet/cost-model.ts'
 
 /** An agent comes back after its period; a benchmark cannot wait that long. */
 const RESEND_AFTER_MS = 100

@@ -3,7 +3,7 @@
 import { ENROLL_SECRET, type BenchServer } from '../server.ts'
 import { logBody, resultLine, type LogBody } from '../log-body.ts'
 import type { BenchNode } from '../nodes.ts'
-import type { Port } from './model.ts'
+import type { Port } from '../../../src/fleet/cost-model.ts'
 import type { Tally } from './tally.ts'
 
 /** What was counted and how long lines took to the archive, since it was last asked. */

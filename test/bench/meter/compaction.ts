@@ -8,7 +8,7 @@ import { logBody } from '../log-body.ts'
 import type { BenchNode } from '../nodes.ts'
 import { useOf } from '../workerd-process.ts'
 import { addTaken, tallied, type MeterAgents, type Taken } from './agents.ts'
-import type { CompactionShare, Units } from './model.ts'
+import type { CompactionShare, Units } from '../../../src/fleet/cost-model.ts'
 import type { Tally } from './tally.ts'
 
 const HOUR_MS = 3_600_000

@@ -2,7 +2,7 @@
 
 import type { Spent } from './budgets.ts'
 import type { Extras } from './extras.ts'
-import type { Fleet, Intervals, Port, Units } from './model.ts'
+import type { Fleet, Intervals, Port, Units } from '../../../src/fleet/cost-model.ts'
 import type { QueryCount, TrafficCount } from './traffic.ts'
 import type { WatchedCount } from './watched.ts'
 

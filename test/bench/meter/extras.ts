@@ -2,8 +2,8 @@
 
 import type { BenchNode } from '../nodes.ts'
 import { openQueries } from '../queries.ts'
-import type { Usage } from '../prices.ts'
-import { OBJECT_GB } from '../prices.ts'
+import type { Usage } from '../../../src/fleet/prices.ts'
+import { OBJECT_GB } from '../../../src/fleet/prices.ts'
 import { tallied, type MeterAgents } from './agents.ts'
 import type { Tally } from './tally.ts'
 

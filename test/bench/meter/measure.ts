@@ -7,7 +7,7 @@ import { median, sum } from '../stats.ts'
 import type { BenchServer } from '../server.ts'
 import { useOf } from '../workerd-process.ts'
 import { addTaken, tallied, type MeterAgents, type Taken } from './agents.ts'
-import type { Port, Units } from './model.ts'
+import type { Port, Units } from '../../../src/fleet/cost-model.ts'
 
 const AT_ONCE = 10
 const CONNECTIONS = 8

@@ -9,7 +9,7 @@ import {
   PRICES_READ_ON,
   totalCost,
   type Billed,
-} from '../prices.ts'
+} from '../../../src/fleet/prices.ts'
 import { rounded, table } from '../report.ts'
 import { percentile } from '../stats.ts'
 import { tallied } from './agents.ts'
@@ -23,7 +23,7 @@ import {
   waitS,
   type Intervals,
   type Units,
-} from './model.ts'
+} from '../../../src/fleet/cost-model.ts'
 import type { TrafficCount } from './traffic.ts'
 import { watchedHeadsPerHour, watchedReadsPerHour, type WatchedCount } from './watched.ts'
 

@@ -3,7 +3,7 @@
 import type { BenchNode } from '../nodes.ts'
 import { openQueries } from '../queries.ts'
 import { addTaken, type MeterAgents, type SendOptions, type Taken } from './agents.ts'
-import type { Intervals, Port } from './model.ts'
+import type { Intervals, Port } from '../../../src/fleet/cost-model.ts'
 
 export interface TrafficOptions {
   nodes: readonly BenchNode[]

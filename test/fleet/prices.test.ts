@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { costOf, marginalCost, noUsage, PRICES, totalCost } from './prices.ts'
+import { costOf, marginalCost, noUsage, PRICES, totalCost } from '../../src/fleet/prices.ts'
 
 describe('prices', () => {
   it('the plan is what an idle account pays', () => {

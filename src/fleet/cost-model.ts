@@ -1,6 +1,6 @@
 /** From what was counted to a month of a fleet. Pure: every number that is not arithmetic comes in as `Units`. */
 
-import { MONTH_SECONDS, noUsage, OBJECT_GB, type Usage } from '../prices.ts'
+import { MONTH_SECONDS, noUsage, OBJECT_GB, type Usage } from './prices.ts'
 
 export type Port = 'queue' | 'inbox'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { totalCost } from '../prices.ts'
-import * as model from './model.ts'
+import { totalCost } from '../../src/fleet/prices.ts'
+import * as model from '../../src/fleet/cost-model.ts'
 
 const INTERVALS = { distributedS: 60, configS: 300, logS: 300 }
 const FLEET: model.Fleet = {
