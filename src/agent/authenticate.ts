@@ -3,11 +3,14 @@
  * the body; a valid key in either place authenticates, and the header wins (R9).
  */
 
+import { isKeyRevoked } from '../fleet/key-revocation.ts'
 import { environmentIdOf, type EnvironmentHead } from '../snapshot/head.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { AgentContext } from './context.ts'
-import { knownKey, readNodeKey, type NodeIdentity } from './node-key.ts'
+import { keyIdOf } from './credential.ts'
+import { knownKey, readNodeKey, type NodeIdentity, type VerifiedNodeIdentity } from './node-key.ts'
 import { nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
+import type { SigningKeys } from './signing-keys.ts'
 
 /** After this a body is looked at again, whether it still names the key that is in the header. */
 const BODY_AGREED_FOR_MS = 15 * 60_000
@@ -24,8 +27,10 @@ export type Sight = Pick<AgentContext, 'request' | 'keys' | 'receivedAtMs' | 'en
 }
 
 export interface AuthenticatedNode {
-  identity: Readonly<NodeIdentity>
+  identity: Readonly<VerifiedNodeIdentity>
   head: EnvironmentHead
+  /** It waits for approval: it gets nothing of the environment's, and nothing of its gets in. */
+  isPending: boolean
 }
 
 /** The key in the Authorization header: the scheme NodeKey, in any case. Null where there is none. */
@@ -52,14 +57,25 @@ export function recogniseKey(context: Sight, key: string): AuthenticatedNode | n
   const identity = environmentReference === null ? knownKey(keys, key)?.identity : undefined
   if (identity === undefined) return null
   const head = snapshots.known.head(identity.environmentId, receivedAtMs)
-  if (head === null || identity.issuedAtS < head.minimumIssuedAtS) return null
+  if (head === null || isIssuedTooEarly(identity, head, receivedAtMs)) return null
   const isRevoked =
     head.revokedPart !== null && (snapshots.known.nodeSet(head.revokedPart)?.has(identity.ordinal) ?? true)
-  return isRevoked ? null : { identity, head }
+  if (isRevoked) return null
+  if (identity.awaitsApproval !== true) return { identity, head, isPending: false }
+  if (head.approvedPart === undefined) return { identity, head, isPending: true }
+  const approved = snapshots.known.nodeSet(head.approvedPart)
+  return approved === undefined ? null : { identity, head, isPending: !approved.has(identity.ordinal) }
+}
+
+function isIssuedTooEarly(identity: VerifiedNodeIdentity, head: EnvironmentHead, nowMs: number): boolean {
+  return (
+    identity.issuedAtS < head.minimumIssuedAtS ||
+    isKeyRevoked(head.revocations, identity, Math.floor(nowMs / 1_000))
+  )
 }
 
 /** The identity in the header, if a valid key is there. No I/O: for deciding before the body is read. */
-export async function headerIdentity(context: AgentContext): Promise<NodeIdentity | null> {
+export async function headerIdentity(context: AgentContext): Promise<VerifiedNodeIdentity | null> {
   const key = headerKeyOf(context.request)
   if (key === null) return null
   const identity = await readNodeKey(context.keys, key)
@@ -82,7 +98,7 @@ async function identify(
   context: AgentContext,
   headerKey: string,
   bodyKey: string,
-): Promise<Result<NodeIdentity, AgentOutcome>> {
+): Promise<Result<VerifiedNodeIdentity, AgentOutcome>> {
   if (headerKey === '' && bodyKey === '') return fail(nodeInvalid({ kind: 'no-key' }))
   let verdict: AgentOutcome = nodeInvalid({ kind: 'foreign-key' })
   for (const key of [headerKey, bodyKey]) {
@@ -95,11 +111,26 @@ async function identify(
       return identity
     }
     // Not knowing outweighs knowing (design R3): one key that a newer Worker may have made means "come back".
-    if (identity.reason === 'unknown-format') verdict = retry({ kind: 'unknown-key-format' })
+    if (identity.reason === 'unknown-format' && !(await isOfRetiredKey(context, key)))
+      verdict = retry({ kind: 'unknown-key-format' })
     else if (identity.reason === 'bad-mac' && verdict.kind !== 'retry')
       verdict = nodeInvalid({ kind: 'bad-mac' })
   }
   return fail(verdict)
+}
+
+/**
+ * Whether a credential is under a signing key that is not known here because operators took it out on purpose, after they
+ * had revoked what is under it: then it is known to be void (R3). Asked of unknown ones alone.
+ */
+export async function isOfRetiredKey(
+  context: Admission & { keys: SigningKeys },
+  text: string,
+): Promise<boolean> {
+  const keyId = keyIdOf(text)
+  if (keyId === null || context.keys.has(keyId)) return false
+  const { retiredKeyIds } = await context.snapshots.directory(context)
+  return retiredKeyIds !== undefined && retiredKeyIds.includes(keyId)
 }
 
 function noteAgreement({ keys, receivedAtMs, request }: AgentContext, headerKey: string): void {
@@ -115,18 +146,28 @@ async function countDisagreement(context: AgentContext, node: NodeIdentity, body
 /** Checks a verified identity against the environment's snapshot and against the environment that the URL names. */
 export async function admit(
   context: Admission,
-  identity: NodeIdentity,
+  identity: VerifiedNodeIdentity,
 ): Promise<Result<AuthenticatedNode, AgentOutcome>> {
   const { environmentId, ordinal } = identity
   const elsewhere = await namesAnotherEnvironment(context, environmentId)
   if (elsewhere !== null) return fail(elsewhere)
   const head = await context.snapshots.head(environmentId, context)
-  if (identity.issuedAtS < head.minimumIssuedAtS) return fail(nodeInvalid({ kind: 'issued-too-early' }))
+  if (isIssuedTooEarly(identity, head, Date.now())) return fail(nodeInvalid({ kind: 'issued-too-early' }))
   if (head.revokedPart !== null) {
     const revoked = await context.snapshots.nodeSet(environmentId, head.revokedPart, context)
     if (revoked.has(ordinal)) return fail(nodeInvalid({ kind: 'revoked', ordinal }))
   }
-  return ok({ identity, head })
+  return ok({ identity, head, isPending: await isPending(context, identity, head) })
+}
+
+async function isPending(
+  context: Admission,
+  { awaitsApproval, environmentId, ordinal }: VerifiedNodeIdentity,
+  { approvedPart }: EnvironmentHead,
+): Promise<boolean> {
+  if (awaitsApproval !== true) return false
+  if (approvedPart === undefined) return true
+  return !(await context.snapshots.nodeSet(environmentId, approvedPart, context)).has(ordinal)
 }
 
 /** A node whose URL names another environment was moved there: it must enroll with that environment's secret. */

@@ -3,7 +3,7 @@
 import type { CarveClaim } from '../carves/claim.ts'
 import { blockBytes } from '../fleet/carve-plan.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
-import { environmentNamed, headerIdentity } from './authenticate.ts'
+import { environmentNamed, headerIdentity, isOfRetiredKey } from './authenticate.ts'
 import { integerMember, textMember } from './body.ts'
 import { readCarveSessionId } from './carve-session-id.ts'
 import type { AgentContext } from './context.ts'
@@ -21,9 +21,10 @@ export async function carveTargetOf(
   context: AgentContext,
   members: Readonly<Record<string, unknown>>,
 ): Promise<Result<CarveTarget, AgentOutcome>> {
-  const session = await readCarveSessionId(context.keys, textMember(members, 'session_id'))
+  const sessionId = textMember(members, 'session_id')
+  const session = await readCarveSessionId(context.keys, sessionId)
   if (!session.ok) {
-    const isUnknown = session.reason === 'unknown-format'
+    const isUnknown = session.reason === 'unknown-format' && !(await isOfRetiredKey(context, sessionId))
     return fail(retry({ kind: isUnknown ? 'unknown-key-format' : 'unknown-session' }))
   }
   const claim = session.value

@@ -22,9 +22,23 @@ export type CredentialFault =
   | 'unknown-format'
   | 'bad-mac'
 
+/** What every credential of a kind begins with. */
+export function prefixOf({ name, format }: CredentialKind): string {
+  return `${name}${format}-`
+}
+
+/**
+ * The id of the signing key that a text says it is under, be it true or not; null where it is no credential. For keys
+ * that are not known here any more.
+ */
+export function keyIdOf(text: string): number | null {
+  const first = /^[a-z]{3}\d-([A-Za-z0-9_-]{4})/.exec(text)?.[1]
+  return first === undefined ? null : (bytesOfBase64Url(first)?.[0] ?? null)
+}
+
 /** Makes the text of a credential. Throws when the current key is missing, which loading the keys rules out. */
 export async function seal(keys: SigningKeys, kind: CredentialKind, payload: Bytes): Promise<string> {
-  const prefix = `${kind.name}${kind.format}-`
+  const prefix = prefixOf(kind)
   const signed = concatBytes([new Uint8Array([keys.currentKeyId]), payload])
   const mac = await keys.sign(keys.currentKeyId, concatBytes([utf8(prefix), signed]))
   if (mac === null) throw new Error('the current signing key is missing')
@@ -45,7 +59,7 @@ export async function unseal(
   const isWhole = bytes?.length === 1 + kind.payloadBytes + MAC_BYTES && hasCleanEnd(shape[3] ?? '')
   if (bytes === null || !isWhole) return fail('foreign')
   const signed = bytes.subarray(0, 1 + kind.payloadBytes)
-  const covered = concatBytes([utf8(`${kind.name}${kind.format}-`), signed])
+  const covered = concatBytes([utf8(prefixOf(kind)), signed])
   const verdict = await keys.verify(signed[0] ?? 0, covered, bytes.subarray(signed.length))
   if (verdict === null) return fail('unknown-format')
   return verdict ? ok(signed.subarray(1)) : fail('bad-mac')

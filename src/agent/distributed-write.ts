@@ -8,7 +8,7 @@ import { putQuarantine } from '../logs/quarantine.ts'
 import type { NewAnswer } from '../queries/answer.ts'
 import { answerShardStub } from '../queries/shard-name.ts'
 import { shardOf } from '../snapshot/remaining.ts'
-import { authenticate, headerIdentity } from './authenticate.ts'
+import { authenticate, headerIdentity, isOfRetiredKey } from './authenticate.ts'
 import { announcedBytes, readWhole } from './body.ts'
 import { MAX_BUFFERED_BODY_BYTES, MAX_KEY_SEARCH_BYTES, MAX_WRITE_BODY_BYTES } from './constants.ts'
 import type { AgentContext } from './context.ts'
@@ -84,7 +84,7 @@ export async function storeAnswers(
   for (const { id: answerId, ...rest } of written) {
     const { id, notApplicable } = readAnswerId(answerId)
     const wire = await readQueryId(context.keys, id)
-    if (!wire.ok && wire.reason === 'unknown-format') isNewer = true
+    if (!wire.ok && wire.reason === 'unknown-format' && !(await isOfRetiredKey(context, id))) isNewer = true
     else if (
       !wire.ok ||
       wire.value.environmentId !== identity.environmentId ||

@@ -11,6 +11,9 @@ export const MAC_BYTES = 16
 
 export interface SigningKeys {
   currentKeyId: number
+  /** All of them, ascending. */
+  keyIds: readonly number[]
+  has(keyId: number): boolean
   /** The HMAC of the payload under the key, or null where the key id is unknown. */
   sign(keyId: number, payload: Bytes): Promise<Bytes | null>
   /** Whether the MAC fits; null where the key id is unknown. Constant time. */
@@ -59,6 +62,8 @@ async function importKeys(secret: string | undefined): Promise<SigningKeys> {
   }
   return {
     currentKeyId,
+    keyIds: [...byId.keys()].sort((a, b) => a - b),
+    has: (keyId) => byId.has(keyId),
     sign,
     async verify(keyId, payload, mac) {
       const expected = await sign(keyId, payload)

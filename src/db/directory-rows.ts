@@ -9,6 +9,8 @@ export type DirectoryRows = Omit<Directory, 'format'>
 interface EnvironmentRow {
   id: string
   name: string
+  /** 1: who is new there waits for approval. */
+  approval: number
 }
 
 interface SecretRow {
@@ -22,13 +24,16 @@ interface SecretRow {
   serialCount: number
 }
 
-const ENVIRONMENTS = 'SELECT id, name FROM environments ORDER BY id'
+const ENVIRONMENTS = 'SELECT id, name, approval FROM environments ORDER BY id'
 const SECRETS = `SELECT secret_hash AS hash, environment_id AS environmentId, id, rules,
   expires_at AS expiresAtMs, quota_group AS quotaGroup, serial_count AS serialCount
   FROM enroll_secrets WHERE revoked_at IS NULL ORDER BY id`
 // Of those that were revoked, the newest: who still comes with an older one has a secret that nobody knows.
 const REVOKED = `SELECT secret_hash AS hash, environment_id AS environmentId, id FROM enroll_secrets
   WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, id LIMIT 1000`
+
+const RETIRED_KEYS = `SELECT DISTINCT key_id AS keyId FROM key_revocations
+  WHERE environment_id IS NULL AND key_id IS NOT NULL ORDER BY key_id`
 
 /** What the whole deployment shares. */
 export async function readDirectoryRows(db: D1Database): Promise<DirectoryRows> {
@@ -37,18 +42,21 @@ export async function readDirectoryRows(db: D1Database): Promise<DirectoryRows> 
     db.prepare(ENVIRONMENTS),
     db.prepare(SECRETS),
     db.prepare(REVOKED),
+    db.prepare(RETIRED_KEYS),
   ])
+  const retiredKeyIds = rowsOf<{ keyId: number }>(results[4]).map(({ keyId }) => keyId)
   return {
     revision: rowsOf<{ revision: number }>(results[0])[0]?.revision ?? 0,
     environments: rowsOf<EnvironmentRow>(results[1]).map(environmentOf),
     secrets: rowsOf<SecretRow>(results[2]).map(secretOf),
     revokedSecrets: rowsOf<DirectorySecret>(results[3]),
+    ...(retiredKeyIds.length === 0 ? {} : { retiredKeyIds }),
   }
 }
 
 /** Beside id and name: only what differs from the default, so that the directory stays small. */
-function environmentOf({ id, name }: EnvironmentRow): DirectoryEnvironment {
-  return { id, name }
+function environmentOf({ id, name, approval }: EnvironmentRow): DirectoryEnvironment {
+  return { id, name, ...(approval === 0 ? {} : { approval: true as const }) }
 }
 
 function secretOf(row: SecretRow): DirectorySecret {

@@ -4,6 +4,7 @@ import type { Held } from '../fleet/held.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { heldOfRow } from './held-options.ts'
+import { STANDING_STATEMENTS, standingRowsOf, type StandingRows } from './standing-rows.ts'
 
 export interface EnvironmentRows {
   environment: {
@@ -40,6 +41,8 @@ export interface EnvironmentRows {
     chunks: { chunk: number; bits: Bytes }[]
   }[]
   revokedOrdinals: number[]
+  /** Absent: nobody was revoked, blocked or approved. */
+  standing?: StandingRows
   /** Ordinals ever given out. */
   nodeCount: number
 }
@@ -102,6 +105,7 @@ export async function readEnvironmentRows(
     LAYER_SETS,
     HELD,
     PAUSED,
+    ...STANDING_STATEMENTS,
   ]
   const results = await db.batch(statements.map((sql) => db.prepare(sql).bind(environmentId)))
   const [environment] = rowsOf<EnvironmentRows['environment']>(results[0])
@@ -125,6 +129,7 @@ export async function readEnvironmentRows(
         bits: Uint8Array.from(bits),
       })),
     })),
+    standing: standingRowsOf(results.slice(-STANDING_STATEMENTS.length)),
     revokedOrdinals: rowsOf<{ ordinal: number }>(results[4]).map(({ ordinal }) => ordinal),
     nodeCount: (rowsOf<{ highest: number | null }>(results[5])[0]?.highest ?? -1) + 1,
   }

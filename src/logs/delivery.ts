@@ -1,6 +1,6 @@
 /** From a queue message to a body whose node is known: what the consumer works on. */
 
-import { admit } from '../agent/authenticate.ts'
+import { admit, isOfRetiredKey } from '../agent/authenticate.ts'
 import { MAX_BUFFERED_BODY_BYTES, MAX_LOG_BODY_BYTES } from '../agent/constants.ts'
 import { readNodeKey } from '../agent/node-key.ts'
 import { loadSigningKeys } from '../agent/signing-keys.ts'
@@ -68,22 +68,23 @@ async function originOfUpload(env: Env, object: R2Object, body: StoredBody): Pro
   }
   const found = await finder.end()
   const key = found.kind === 'found' ? found.key : found.kind === 'unreadable' ? found.salvaged : null
-  const identity = await readNodeKey(await loadSigningKeys(env.SIGNING_KEYS), key ?? '')
+  const keys = await loadSigningKeys(env.SIGNING_KEYS)
+  const context = {
+    env,
+    keys,
+    deadline: new Deadline(CALL_WITHIN_MS),
+    snapshots: createSnapshotSource(),
+    environmentReference: null,
+    // Nothing is refreshed behind a reply here: a source without memory loads at once.
+    waitUntil: () => undefined,
+  }
+  const identity = await readNodeKey(keys, key ?? '')
   if (!identity.ok) {
-    if (identity.reason === 'unknown-format') throw new Error('a node key of a format that is not known yet')
+    if (identity.reason === 'unknown-format' && !(await isOfRetiredKey(context, key ?? '')))
+      throw new Error('a node key of a format that is not known yet')
     return null
   }
-  const node = await admit(
-    {
-      env,
-      deadline: new Deadline(CALL_WITHIN_MS),
-      snapshots: createSnapshotSource(),
-      environmentReference: null,
-      // Nothing is refreshed behind a reply here: a source without memory loads at once.
-      waitUntil: () => undefined,
-    },
-    identity.value,
-  )
+  const node = await admit(context, identity.value)
   if (!node.ok) return null
   const { environmentId, nodeId, ordinal, platformFamily } = identity.value
   const receivedAtMs = Number(object.customMetadata?.['receivedAtMs'] ?? object.uploaded.getTime())

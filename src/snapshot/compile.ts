@@ -12,6 +12,7 @@ import type { EnvironmentRows } from '../db/snapshot-rows.ts'
 import { isPlatformFamily, type PlatformFamily } from '../fleet/platform.ts'
 import type { HeadLayers } from './head.ts'
 import { readRetention, type Retention } from '../logs/retention.ts'
+import { headStanding, type HeadStanding } from './standing.ts'
 
 /** A query as the environment's object keeps it: answer shards ask for it by number. */
 export interface QueryDefinition {
@@ -37,7 +38,7 @@ export interface CompiledEnvironment {
   environmentId: string
   name: string
   revision: number
-  minimumIssuedAtS: number
+  standing: HeadStanding
   configurationVersion: number
   configurationParts: string[]
   layers: HeadLayers | undefined
@@ -77,8 +78,9 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
   const named = rows.pausedQueries.length === 0 ? layered : layerDocuments({ ...rows, pausedQueries: [] })
   const builtIn = builtInDocument(readBuiltIn(rows.environment.builtIn))
   const namesPart = await keep(nameTableBytes([rows.configuration.document, builtIn, ...named.values()]))
-  const revoked = NodeSet.of(rows.revokedOrdinals)
-  const revokedPart = rows.revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
+  const revokedOrdinals = [...rows.revokedOrdinals, ...(rows.standing?.blockedOrdinals ?? [])]
+  const revoked = NodeSet.of(revokedOrdinals)
+  const revokedPart = revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
   const queries = rows.queries.map(({ chunks, ...query }) => ({
     ...query,
     targets: NodeSet.ofChunks(chunks).toBytes(),
@@ -87,14 +89,14 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     environmentId: rows.environment.id,
     name: rows.environment.name,
     revision: rows.environment.revision,
-    minimumIssuedAtS: rows.environment.minimumIssuedAtS,
+    standing: await headStanding(rows.environment.minimumIssuedAtS, rows.standing, keep),
     configurationVersion: rows.configuration.version,
     configurationParts,
     layers,
     namesPart,
     retention: readRetention(rows.environment.retention),
     revokedPart,
-    revokedCount: rows.revokedOrdinals.length,
+    revokedCount: revokedOrdinals.length,
     nodeCount: rows.nodeCount,
     accelerateShare: rows.environment.accelerateShare,
     queries,

@@ -212,9 +212,9 @@ export class Environment extends DurableObject<Env> {
     for (const [hash, bytes] of compiled.parts) this.#store.putPart(hash, bytes)
     this.#store.replaceQueries(compiled.queries)
     this.#queries.changed()
-    const { environmentId, name, revision, minimumIssuedAtS, configurationVersion } = compiled
+    const { environmentId, name, revision, standing, configurationVersion } = compiled
     const { configurationParts, layers, namesPart, retention, revokedPart } = compiled
-    const base = { environmentId, name, revision, minimumIssuedAtS, configurationVersion, configurationParts }
+    const base = { environmentId, name, revision, ...standing, configurationVersion, configurationParts }
     const layered = layers === undefined ? base : { ...base, layers }
     await this.#publish({ ...layered, namesPart, retention, revokedPart }, facts)
   }

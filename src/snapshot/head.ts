@@ -4,6 +4,7 @@
  */
 
 import type { SecretRules } from '../fleet/enroll-rules.ts'
+import type { KeyRevocation } from '../fleet/key-revocation.ts'
 import { layerMaskOf, type LayerSelector } from '../fleet/layers.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import type { PlatformFamily } from '../fleet/platform.ts'
@@ -43,6 +44,8 @@ export interface EnvironmentHead {
   publication: number
   /** Node keys issued before this second are revoked. 0: none. */
   minimumIssuedAtS: number
+  /** Paced ones, and those of one signing key. Absent where there are none, and in heads of before there were any. */
+  revocations?: readonly KeyRevocation[]
   configurationVersion: number
   /** Parts with the configuration document: one for all nodes, or one for each splay bucket. */
   configurationParts: readonly string[]
@@ -54,6 +57,8 @@ export interface EnvironmentHead {
   retention?: Retention
   /** Part with the ordinals that are revoked, or null where there are none. */
   revokedPart: string | null
+  /** Part with the nodes that had to be approved and were. Absent: none was. */
+  approvedPart?: string
   queries: readonly HeadQuery[]
   /** Absent where nobody watches, and in heads of before there was acceleration. */
   accelerated?: HeadAcceleration
@@ -66,6 +71,8 @@ export interface EnvironmentHead {
 export interface DirectoryEnvironment {
   id: string
   name: string
+  /** Who is new there waits for approval. */
+  approval?: true
 }
 
 export interface DirectorySecret {
@@ -87,6 +94,8 @@ export interface Directory {
   revokedSecrets?: readonly DirectorySecret[]
   /** Signing keys whose node keys were revoked: once they are not in SIGNING_KEYS any more, what is under them is void. */
   retiredKeyIds?: readonly number[]
+  /** Signing keys whose node keys were revoked: once they are not in SIGNING_KEYS any more, what is under them is void. */
+  retiredKeyIds?: readonly number[]
 }
 
 /** Every part that a head names. */
@@ -96,6 +105,7 @@ export function partsOf(head: EnvironmentHead): string[] {
     ...layerSetsOf(head),
     ...Object.values(head.layers?.documents ?? {}),
     head.revokedPart,
+    head.approvedPart ?? null,
     head.namesPart ?? null,
     head.accelerated?.part ?? null,
     ...head.queries.map(({ targetPart }) => targetPart),

@@ -25,6 +25,8 @@ const HEAD: EnvironmentHead = {
   queries: [],
 }
 
+const OF_ITS_KEY = { keyId: 1, issuedBeforeS: 1_700_000_001, fromS: 1_700_000_001, overS: 0 }
+
 let lastOrdinal = 0
 
 /** A key that no test saw before: what verified is remembered for all of them. */
@@ -49,7 +51,14 @@ function poll(
     head = HEAD,
     revoked,
     isFresh = true,
-  }: { atMs?: number; head?: EnvironmentHead; revoked?: NodeSet; isFresh?: boolean } = {},
+    directory = {},
+  }: {
+    atMs?: number
+    head?: EnvironmentHead
+    revoked?: NodeSet
+    isFresh?: boolean
+    directory?: { retiredKeyIds?: number[] }
+  } = {},
 ) {
   const body = JSON.stringify({ node_key: bodyKey })
   const headers: Record<string, string> = { 'content-length': String(body.length) }
@@ -64,6 +73,7 @@ function poll(
     snapshots: {
       known: { head: () => (isFresh ? head : null), part: () => undefined, nodeSet: () => revoked },
       head: async () => head,
+      directory: async () => directory,
     },
   } as unknown as AgentContext
   return { context, counted, body: bodyKey }
@@ -122,6 +132,7 @@ describe('a key that verified before is looked at more closely', () => {
   it.each<[string, Parameters<typeof poll>[2]]>([
     ['while the head is not fresh', { isFresh: false }],
     ['once its environment refuses keys of its time', { head: { ...HEAD, minimumIssuedAtS: 1_700_000_001 } }],
+    ['once it is revoked by name of its signing key', { head: { ...HEAD, revocations: [OF_ITS_KEY] } }],
     ['while the revoked nodes are not in memory', { head: { ...HEAD, revokedPart: 'revoked' } }],
   ])('%s', async (_name, options) => {
     const key = await newKey()
@@ -139,6 +150,21 @@ describe('a key that verified before is looked at more closely', () => {
     expect(recogniseKey(poll(another, another, options).context, another)).toBeNull()
   })
 
+  it('where it waits for approval and the approved nodes are not in memory', async () => {
+    const key = await newKey({ awaitsApproval: true })
+    await readNodeKey(keys, key)
+    const approved = NodeSet.of([lastOrdinal])
+    const head = { ...HEAD, approvedPart: 'approved' }
+    expect(recogniseKey(poll(key, key).context, key)).toMatchObject({ isPending: true })
+    expect(recogniseKey(poll(key, key, { head }).context, key)).toBeNull()
+    expect(recogniseKey(poll(key, key, { head, revoked: approved }).context, key)).toMatchObject({
+      isPending: false,
+    })
+    expect(recogniseKey(poll(key, key, { head, revoked: new NodeSet() }).context, key)).toMatchObject({
+      isPending: true,
+    })
+  })
+
   it('where the URL names an environment', async () => {
     const key = await newKey()
     await readNodeKey(keys, key)
@@ -146,3 +172,62 @@ describe('a key that verified before is looked at more closely', () => {
     expect(recogniseKey(context, key)).toBeNull()
   })
 })
+
+/** What a key comes to, looked at closely. */
+async function outcomeOf(key: string, options: Parameters<typeof poll>[2]): Promise<string> {
+  const { context } = poll(null, key, options)
+  const node = await authenticate(context, key)
+  if (node.ok) return node.value.isPending ? 'pending' : 'admitted'
+  return node.reason.kind === 'node-invalid' || node.reason.kind === 'retry'
+    ? `${node.reason.kind} ${node.reason.reason.kind}`
+    : node.reason.kind
+}
+
+describe('a key that was revoked', () => {
+  it('with its signing key is invalid, and one of another signing key is not', async () => {
+    const head = { ...HEAD, revocations: [OF_ITS_KEY] }
+    expect(await outcomeOf(await newKey(), { head })).toBe('node-invalid issued-too-early')
+    const other = { ...HEAD, revocations: [{ ...OF_ITS_KEY, keyId: 2 }] }
+    expect(await outcomeOf(await newKey(), { head: other })).toBe('admitted')
+  })
+
+  it('counts again when it was issued after that: nobody enrolls in a loop', async () => {
+    const head = { ...HEAD, revocations: [OF_ITS_KEY], minimumIssuedAtS: 1_700_000_001 }
+    expect(await outcomeOf(await newKey({ issuedAtS: 1_700_000_001 }), { head })).toBe('admitted')
+  })
+})
+
+describe('a key under a signing key that is not known here', () => {
+  it('is `retry`: another Worker may know it (R3)', async () => {
+    const key = await makeNodeKey(await signingKeys('k7'), { ...(await identity()), ordinal: 1 })
+    expect(await outcomeOf(key, {})).toBe('retry unknown-key-format')
+    expect(await outcomeOf(key, { directory: { retiredKeyIds: [6] } })).toBe('retry unknown-key-format')
+  })
+
+  it('is invalid where operators retired that signing key', async () => {
+    const key = await makeNodeKey(await signingKeys('k7'), { ...(await identity()), ordinal: 1 })
+    expect(await outcomeOf(key, { directory: { retiredKeyIds: [7] } })).toBe('node-invalid foreign-key')
+  })
+
+  it('is read as ever while the signing key is known, retired or not: the head decides', async () => {
+    expect(await outcomeOf(await newKey(), { directory: { retiredKeyIds: [1] } })).toBe('admitted')
+  })
+
+  it('is `retry` where it is of another format, whatever was retired', async () => {
+    const newer = (await newKey()).replace('oen1-', 'oen3-')
+    expect(await outcomeOf(newer, { directory: { retiredKeyIds: [1, 7] } })).toBe('retry unknown-key-format')
+  })
+})
+
+describe('a node that waits for approval', () => {
+  it('is pending until the head names it as approved', async () => {
+    const key = await newKey({ awaitsApproval: true })
+    expect(await outcomeOf(key, {})).toBe('pending')
+  })
+})
+
+async function identity(): Promise<NodeIdentity> {
+  const read = await readNodeKey(keys, await newKey())
+  if (!read.ok) throw new Error('a key that was made here')
+  return read.value
+}

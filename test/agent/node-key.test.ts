@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { seal } from '../../src/agent/credential.ts'
 import { knownKey, makeNodeKey, readNodeKey, type NodeIdentity } from '../../src/agent/node-key.ts'
 import { makeQueryId } from '../../src/agent/query-id.ts'
 import { signingKeys } from '../support/signing-keys.ts'
@@ -20,9 +21,22 @@ describe('a node key', () => {
     { ordinal: 2 ** 32 - 1, splayBucket: 15, issuedAtS: 2 ** 32 - 1, platformFamily: 'freebsd' },
     { platformFamily: 'linux' },
     { platformFamily: 'darwin' },
-  ])('says who the node is: %j', async (part) => {
+    { awaitsApproval: true },
+  ])('says who the node is, and the signing key that it is under: %j', async (part) => {
     const identity = { ...IDENTITY, ...part }
-    expect(await readNodeKey(keys, await makeNodeKey(keys, identity))).toEqual({ ok: true, value: identity })
+    const read = await readNodeKey(keys, await makeNodeKey(keys, identity))
+    expect(read).toEqual({ ok: true, value: { ...identity, keyId: 1 } })
+  })
+
+  it('of a node that waits for approval is of a format of its own: a Worker of before says `retry`', async () => {
+    expect(await makeNodeKey(keys, { ...IDENTITY, awaitsApproval: true })).toMatch(/^oen2-[A-Za-z0-9_-]{80}$/)
+  })
+
+  it('with a flag that only a newer Worker knows is unknown', async () => {
+    const payload = new Uint8Array(43)
+    payload[42] = 3
+    const newer = await seal(keys, { name: 'oen', format: 2, payloadBytes: 43 }, payload)
+    expect(await readNodeKey(keys, newer)).toEqual({ ok: false, reason: 'unknown-format' })
   })
 
   it('has 84 header-safe characters (at most 200, design 4)', async () => {

@@ -39,7 +39,12 @@ const KINDS: { [name: string]: Kind<{ environmentId: string }> } = {
       issuedAtS: u32,
     }),
     make: makeNodeKey,
-    read: readNodeKey,
+    read: async (readingKeys, text) => {
+      const identity = await readNodeKey(readingKeys, text)
+      if (!identity.ok) return identity
+      const { keyId: _, ...said } = identity.value
+      return { ok: true, value: said }
+    },
   }),
   'query id': kindOf({
     payload: fc.record({

@@ -45,10 +45,23 @@ describe('compileEnvironment', () => {
       environmentId: 'e',
       name: 'default',
       revision: 7,
-      minimumIssuedAtS: 5,
+      standing: { minimumIssuedAtS: 5 },
       configurationVersion: 3,
       nodeCount: 12,
     })
+  })
+
+  it('says which keys were revoked, and names the approved and the blocked nodes', async () => {
+    const paced = { issuedBeforeS: 9, fromS: 9, overS: 60 }
+    const atOnce = { issuedBeforeS: 7, fromS: 7, overS: 0 }
+    const standing = { revocations: [paced, atOnce], blockedOrdinals: [4], approvedOrdinals: [1, 2] }
+    const compiled = await compileEnvironment({ ...ROWS, revokedOrdinals: [3], standing })
+    const { minimumIssuedAtS, revocations, approvedPart = '' } = compiled.standing
+    expect({ minimumIssuedAtS, revocations }).toEqual({ minimumIssuedAtS: 7, revocations: [paced] })
+    const membersOf = (hash: string) => [...NodeSet.fromBytes(compiled.parts.get(hash) ?? new Uint8Array(0))]
+    expect(membersOf(approvedPart)).toEqual([1, 2])
+    expect(membersOf(compiled.revokedPart ?? '')).toEqual([3, 4])
+    expect(compiled.revokedCount).toBe(2)
   })
 
   it('serves the configuration as it was written, byte for byte (R7)', async () => {
