@@ -1,7 +1,7 @@
 /** POST …/config: the environment's document for this node, byte-stable, from the snapshot alone (spec 2.2, design R7). */
 
 import type { NodeSet } from '../fleet/node-set.ts'
-import { configurationPartOf, layerSetsOf } from '../snapshot/head.ts'
+import { configurationOf, configurationSetsOf } from '../snapshot/head.ts'
 import { SnapshotUnavailable } from '../snapshot/source.ts'
 import { authenticate, recognise } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
@@ -11,11 +11,11 @@ import { answer, retry, type AgentOutcome } from './outcome.ts'
 export function config(context: AgentContext): AgentOutcome | Promise<AgentOutcome> {
   const node = recognise(context)
   const { known } = context.snapshots
-  const part =
-    node === null ? undefined : configurationPartOf(node.head, node.identity, (hash) => known.nodeSet(hash))
-  const document = part === undefined ? undefined : known.part(part)
-  if (node === null || document === undefined) return configOfAnyone(context)
-  context.presence.note(context, node.identity, 'config', node.head.configurationVersion)
+  const found =
+    node === null ? undefined : configurationOf(node.head, node.identity, (hash) => known.nodeSet(hash))
+  const document = found === undefined ? undefined : known.part(found.part)
+  if (node === null || found === undefined || document === undefined) return configOfAnyone(context)
+  context.presence.note(context, node.identity, 'config', found.version)
   return answer(document)
 }
 
@@ -26,11 +26,11 @@ async function configOfAnyone(context: AgentContext): Promise<AgentOutcome> {
   if (!node.ok) return node.reason
   const { identity, head } = node.value
   const sets = new Map<string, NodeSet>()
-  for (const hash of layerSetsOf(head))
+  for (const hash of configurationSetsOf(head))
     sets.set(hash, await context.snapshots.nodeSet(identity.environmentId, hash, context))
-  const part = configurationPartOf(head, identity, (hash) => sets.get(hash))
-  if (part === undefined) throw new SnapshotUnavailable('the head names no configuration')
-  const document = await context.snapshots.part(identity.environmentId, part, context)
-  context.presence.note(context, identity, 'config', head.configurationVersion)
+  const found = configurationOf(head, identity, (hash) => sets.get(hash))
+  if (found === undefined) throw new SnapshotUnavailable('the head names no configuration')
+  const document = await context.snapshots.part(identity.environmentId, found.part, context)
+  context.presence.note(context, identity, 'config', found.version)
   return answer(document)
 }

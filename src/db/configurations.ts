@@ -1,6 +1,6 @@
 /** Configurations by version: a base document and layers over it. A version never changes. */
 
-import { and, asc, desc, eq, lt, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, lt, max, sql, type SQL } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import type { Held } from '../fleet/held.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
@@ -17,16 +17,34 @@ export interface ConfigurationLayer {
   document: string
 }
 
-/** The newest version. Every environment has one from the start. */
-export async function latestConfiguration(db: ControlDb, environmentId: string): Promise<ConfigurationRow> {
+/** The version that nodes get where they are in no rollout. */
+export function stableVersionOf(environmentId: string): SQL {
+  return sql`(SELECT COALESCE(e.stable_version, (SELECT MAX(c.version) FROM configurations AS c
+    WHERE c.environment_id = e.id)) FROM environments AS e WHERE e.id = ${environmentId})`
+}
+
+/** The version that nodes get where they are in no rollout. Every environment has one from the start. */
+export async function stableConfiguration(db: ControlDb, environmentId: string): Promise<ConfigurationRow> {
   const [row] = await db
     .select()
     .from(configurations)
-    .where(eq(configurations.environmentId, environmentId))
-    .orderBy(desc(configurations.version))
-    .limit(1)
+    .where(
+      and(
+        eq(configurations.environmentId, environmentId),
+        sql`${configurations.version} = ${stableVersionOf(environmentId)}`,
+      ),
+    )
   if (row === undefined) throw new Error('an environment has a configuration')
   return row
+}
+
+/** The number of the newest version: that of a rollout, the stable one, or one that was taken back. */
+export async function newestVersion(db: ControlDb, environmentId: string): Promise<number> {
+  const [row] = await db
+    .select({ version: max(configurations.version) })
+    .from(configurations)
+    .where(eq(configurations.environmentId, environmentId))
+  return row?.version ?? 0
 }
 
 /** A version without its document, for lists. */
@@ -101,16 +119,17 @@ export async function layersOfVersion(
   return rows.map(({ match, ...row }) => ({ ...row, match: JSON.parse(match) as LayerMatch }))
 }
 
-/** Whether the newest version has a layer for this saved node set. */
+/** Whether a version that nodes get has a layer for this saved node set. */
 export async function layerUsesNodeSet(db: ControlDb, environmentId: string, name: string): Promise<boolean> {
-  const latest = sql`(SELECT MAX(version) FROM configurations WHERE environment_id = ${environmentId})`
+  const served = sql`(SELECT ${stableVersionOf(environmentId)} UNION SELECT version FROM rollouts
+    WHERE environment_id = ${environmentId} AND ended_at IS NULL)`
   const [row] = await db
     .select({ name: configurationLayers.name })
     .from(configurationLayers)
     .where(
       and(
         eq(configurationLayers.environmentId, environmentId),
-        sql`${configurationLayers.version} = ${latest}`,
+        sql`${configurationLayers.version} IN ${served}`,
         sql`json_extract(${configurationLayers.match}, '$.nodeSet') = ${name}`,
       ),
     )

@@ -20,9 +20,21 @@ export function heldOfRow({ pointer, platform }: { pointer: string; platform: st
   return { pointer, platform: isPlatformFamily(platform) ? platform : null }
 }
 
+/** What a rollout's members may hold, as its row has it. */
+export function heldOfText(text: string): Held[] {
+  return (JSON.parse(text) as [pointer: string, platform: string][]).map(([pointer, platform]) =>
+    heldOfRow({ pointer, platform }),
+  )
+}
+
+/** The form that `heldOfText` reads. */
+export function textOfHeld(held: readonly Held[]): string {
+  return JSON.stringify(held.map(({ pointer, platform }) => [pointer, platform ?? '']))
+}
+
 /** Remembers what is not remembered yet. */
 export function rememberHeld(db: ControlDb, environmentId: string, held: readonly Held[]): Statement {
-  const rows = JSON.stringify(held.map(({ pointer, platform }) => [pointer, platform ?? '']))
+  const rows = textOfHeld(held)
   return db
     .insert(heldOptions)
     .select(

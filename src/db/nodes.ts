@@ -2,6 +2,7 @@
 
 import { and, asc, desc, eq, inArray, isNull, lt, or, sql, type SQL } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { stableVersionOf } from './configurations.ts'
 import { configurations, nodes, nodeTags } from './schema.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
@@ -144,8 +145,11 @@ export async function distributedIntervalOption(
       >`json_extract(${configurations.document}, '$.options.distributed_interval')`,
     })
     .from(configurations)
-    .where(eq(configurations.environmentId, environmentId))
-    .orderBy(desc(configurations.version))
-    .limit(1)
+    .where(
+      and(
+        eq(configurations.environmentId, environmentId),
+        sql`${configurations.version} = ${stableVersionOf(environmentId)}`,
+      ),
+    )
   return row?.interval ?? null
 }

@@ -28,6 +28,7 @@ export const environments = sqliteTable('environments', {
   accelerateShare: real('accelerate_share').notNull().default(0.1),
   retention: text('retention').notNull().default('{}'),
   resultsRetentionDays: integer('results_retention_days').notNull().default(30),
+  stableVersion: integer('stable_version'),
   builtIn: text('built_in').notNull().default('{}'),
   costRules: text('cost_rules').notNull().default('{}'),
   costsLookedAtMs: integer('costs_looked_at').notNull().default(0),
@@ -87,6 +88,41 @@ export const heldOptions = sqliteTable(
     platform: text('platform').notNull(),
   },
   (table) => [primaryKey({ columns: [table.environmentId, table.pointer, table.platform] })],
+)
+
+export const rollouts = sqliteTable('rollouts', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  version: integer('version').notNull(),
+  stableVersion: integer('stable_version').notNull(),
+  plan: text('plan').notNull(),
+  held: text('held').notNull(),
+  state: text('state', {
+    enum: ['running', 'waiting', 'paused', 'halted', 'complete', 'rolled-back'],
+  }).notNull(),
+  step: integer('step').notNull(),
+  stepSinceMs: integer('step_since').notNull(),
+  stepSpentMs: integer('step_spent').notNull().default(0),
+  served: integer('served', { mode: 'boolean' }).notNull(),
+  turn: integer('turn').notNull(),
+  dueAtMs: integer('due_at'),
+  gates: text('gates'),
+  reason: text('reason'),
+  clearing: integer('clearing', { mode: 'boolean' }).notNull().default(false),
+  message: text('message').notNull().default(''),
+  createdAtMs: integer('created_at').notNull(),
+  createdBy: text('created_by').notNull(),
+  endedAtMs: integer('ended_at'),
+})
+
+export const rolloutMembers = sqliteTable(
+  'rollout_members',
+  {
+    rolloutId: text('rollout_id').notNull(),
+    chunk: integer('chunk').notNull(),
+    bits: bytes('bits').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.rolloutId, table.chunk] })],
 )
 
 export const pausedQueries = sqliteTable(

@@ -3,7 +3,7 @@
 import type { Held } from '../fleet/held.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
-import { heldOfRow } from './held-options.ts'
+import { heldOfRow, heldOfText } from './held-options.ts'
 import { STANDING_STATEMENTS, standingRowsOf, type StandingRows } from './standing-rows.ts'
 
 export interface EnvironmentRows {
@@ -25,6 +25,8 @@ export interface EnvironmentRows {
   pausedQueries: string[]
   /** What nodes may hold of versions before. */
   held: Held[]
+  /** Nodes with another configuration than the others. Absent: none. */
+  rollouts?: RolloutRows
   queries: {
     number: number
     id: string
@@ -56,27 +58,48 @@ export interface LayerRow {
   document: string
 }
 
-const ENVIRONMENT = `SELECT id, name, revision, minimum_issued_at_s AS minimumIssuedAtS,
+export interface RolloutRows {
+  /** The version on its way and who gets it; null where none is. */
+  candidate: (Pick<EnvironmentRows, 'configuration' | 'layers'> & Cohort) | null
+  /** Of versions that were taken back: what their members may hold still. */
+  takenBack: Cohort[]
+}
+
+export interface Cohort {
+  members: NodeSet
+  held: Held[]
+}
+
+const STABLE = `(SELECT COALESCE(e.stable_version,
+  (SELECT MAX(version) FROM configurations WHERE environment_id = ?1)) FROM environments AS e WHERE e.id = ?1)`
+const UNDER_WAY = `environment_id = ?1 AND ended_at IS NULL AND served = 1`
+/** The versions that nodes get. */
+const VERSIONS = `(SELECT ${STABLE} UNION SELECT version FROM rollouts WHERE ${UNDER_WAY})`
+const ENVIRONMENT = `SELECT ${STABLE} AS stableVersion, id, name, revision, minimum_issued_at_s AS minimumIssuedAtS,
   accelerate_share AS accelerateShare, retention, built_in AS builtIn FROM environments WHERE id = ?1`
-const CONFIGURATION = `SELECT version, document FROM configurations WHERE environment_id = ?1
-  ORDER BY version DESC LIMIT 1`
-const LATEST = `(SELECT MAX(version) FROM configurations WHERE environment_id = ?1)`
-const LAYERS = `SELECT l.position, l.name, json_extract(l.match, '$.platform') AS platform, d.document
+const CONFIGURATION = `SELECT version, document FROM configurations
+  WHERE environment_id = ?1 AND version IN ${VERSIONS}`
+const LAYERS = `SELECT l.version, l.position, l.name, json_extract(l.match, '$.platform') AS platform, d.document
   FROM configuration_layers AS l JOIN configuration_documents AS d
     ON d.environment_id = l.environment_id AND d.sha256 = l.document_sha256
-  WHERE l.environment_id = ?1 AND l.version = ${LATEST} ORDER BY l.position`
+  WHERE l.environment_id = ?1 AND l.version IN ${VERSIONS} ORDER BY l.position`
 // Ordinals as lists of 32,768 at most, so that a million of them are no million rows.
-const LAYER_TAGS = `SELECT l.position, json_group_array(n.ordinal) AS ordinals
+const LAYER_TAGS = `SELECT l.version, l.position, json_group_array(n.ordinal) AS ordinals
   FROM configuration_layers AS l
   JOIN node_tags AS t ON t.environment_id = l.environment_id AND t.tag = json_extract(l.match, '$.tag')
   JOIN nodes AS n ON n.id = t.node_id AND n.deleted_at IS NULL
-  WHERE l.environment_id = ?1 AND l.version = ${LATEST} GROUP BY l.position, n.ordinal / 32768`
-const LAYER_SETS = `SELECT l.position, c.chunk, c.bits FROM configuration_layers AS l
+  WHERE l.environment_id = ?1 AND l.version IN ${VERSIONS}
+  GROUP BY l.version, l.position, n.ordinal / 32768`
+const LAYER_SETS = `SELECT l.version, l.position, c.chunk, c.bits FROM configuration_layers AS l
   JOIN node_sets AS s ON s.environment_id = l.environment_id AND s.name = json_extract(l.match, '$.nodeSet')
   JOIN node_set_chunks AS c ON c.node_set_id = s.id
-  WHERE l.environment_id = ?1 AND l.version = ${LATEST}`
+  WHERE l.environment_id = ?1 AND l.version IN ${VERSIONS}`
 const HELD = `SELECT pointer, platform FROM held_options WHERE environment_id = ?1 ORDER BY pointer, platform`
 const PAUSED = `SELECT name FROM paused_queries WHERE environment_id = ?1 AND resumed_at IS NULL ORDER BY name`
+const ROLLOUTS = `SELECT id, version, held, clearing FROM rollouts
+  WHERE (${UNDER_WAY}) OR (environment_id = ?1 AND clearing = 1)`
+const ROLLOUT_MEMBERS = `SELECT rollout_id AS id, chunk, bits FROM rollout_members WHERE rollout_id IN
+  (SELECT id FROM rollouts WHERE (${UNDER_WAY}) OR (environment_id = ?1 AND clearing = 1))`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
   log_results AS logResults, discovery, max_rows_per_node AS maxRowsPerNode,
   late_from IS NOT NULL AS staysOpen FROM queries
@@ -105,20 +128,30 @@ export async function readEnvironmentRows(
     LAYER_SETS,
     HELD,
     PAUSED,
+    ROLLOUTS,
+    ROLLOUT_MEMBERS,
     ...STANDING_STATEMENTS,
   ]
   const results = await db.batch(statements.map((sql) => db.prepare(sql).bind(environmentId)))
-  const [environment] = rowsOf<EnvironmentRows['environment']>(results[0])
-  const [configuration] = rowsOf<EnvironmentRows['configuration']>(results[1])
-  if (environment === undefined || configuration === undefined) return null
+  const [found] = rowsOf<EnvironmentRows['environment'] & { stableVersion: number }>(results[0])
+  if (found === undefined) return null
+  const { stableVersion, ...environment } = found
+  const configurationOf = (version: number) => {
+    const configurations = rowsOf<EnvironmentRows['configuration']>(results[1])
+    const configuration = configurations.find((row) => row.version === version)
+    if (configuration === undefined) return null
+    return { configuration, layers: layersOf(version, results[6], results[7], results[8]) }
+  }
+  const stable = configurationOf(stableVersion)
+  if (stable === null) return null
   const targets = Map.groupBy(
     rowsOf<{ number: number; chunk: number; bits: ArrayLike<number> }>(results[3]),
     ({ number }) => number,
   )
   return {
     environment,
-    configuration,
-    layers: layersOf(results[6], results[7], results[8]),
+    ...stable,
+    rollouts: rolloutsOf(results[11], results[12], configurationOf),
     pausedQueries: rowsOf<{ name: string }>(results[10]).map(({ name }) => name),
     held: rowsOf<{ pointer: string; platform: string }>(results[9]).map(heldOfRow),
     queries: rowsOf<QueryRow>(results[2]).map((query) => ({
@@ -136,23 +169,51 @@ export async function readEnvironmentRows(
 }
 
 function layersOf(
+  version: number,
   layers: D1Result | undefined,
   tags: D1Result | undefined,
   sets: D1Result | undefined,
 ): LayerRow[] {
-  const byTag = Map.groupBy(rowsOf<{ position: number; ordinals: string }>(tags), ({ position }) => position)
-  const bySet = Map.groupBy(
-    rowsOf<{ position: number; chunk: number; bits: ArrayLike<number> }>(sets),
-    ({ position }) => position,
-  )
-  return rowsOf<Omit<LayerRow, 'members'>>(layers).map((layer) => {
-    const members = NodeSet.ofChunks(
-      (bySet.get(layer.position) ?? []).map(({ chunk, bits }) => ({ chunk, bits: Uint8Array.from(bits) })),
-    )
-    for (const { ordinals } of byTag.get(layer.position) ?? [])
+  const ofVersion = <Row>(result: D1Result | undefined) =>
+    rowsOf<Row & { version: number }>(result).filter((row) => row.version === version)
+  const tagRows = ofVersion<{ position: number; ordinals: string }>(tags)
+  const byTag = Map.groupBy(tagRows, ({ position }) => position)
+  const bySet = Map.groupBy(ofVersion<ChunkRow & { position: number }>(sets), ({ position }) => position)
+  return ofVersion<Omit<LayerRow, 'members'>>(layers).map(({ position, name, platform, document }) => {
+    const members = nodeSetOf(bySet.get(position) ?? [])
+    for (const { ordinals } of byTag.get(position) ?? [])
       for (const ordinal of JSON.parse(ordinals) as number[]) members.add(ordinal)
-    return { ...layer, members }
+    return { position, name, platform, document, members }
   })
+}
+
+function rolloutsOf(
+  rollouts: D1Result | undefined,
+  members: D1Result | undefined,
+  configurationOf: (version: number) => Pick<EnvironmentRows, 'configuration' | 'layers'> | null,
+): RolloutRows {
+  const chunks = Map.groupBy(rowsOf<ChunkRow & { id: string }>(members), ({ id }) => id)
+  const cohortOf = ({ id, held }: { id: string; held: string }): Cohort => ({
+    members: nodeSetOf(chunks.get(id) ?? []),
+    held: heldOfText(held),
+  })
+  const rows = rowsOf<{ id: string; version: number; held: string; clearing: number }>(rollouts)
+  const underWay = rows.find(({ clearing }) => clearing === 0)
+  const found = underWay === undefined ? null : configurationOf(underWay.version)
+  return {
+    candidate: underWay === undefined || found === null ? null : { ...found, ...cohortOf(underWay) },
+    takenBack: rows.filter(({ clearing }) => clearing === 1).map(cohortOf),
+  }
+}
+
+interface ChunkRow {
+  chunk: number
+  bits: ArrayLike<number>
+}
+
+/** D1 hands BLOBs out as arrays of numbers. */
+function nodeSetOf(chunks: readonly ChunkRow[]): NodeSet {
+  return NodeSet.ofChunks(chunks.map(({ chunk, bits }) => ({ chunk, bits: Uint8Array.from(bits) })))
 }
 
 /** The rows of one statement of a batch. */

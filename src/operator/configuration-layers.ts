@@ -3,7 +3,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { LAYER_NAME, LAYER_NAME_RULE, MATCH_RULE } from '../config/layer-rules.ts'
 import type { NewLayer } from '../config/version.ts'
-import { latestConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
+import { stableConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { isPlatformFamily, type PlatformFamily } from '../fleet/platform.ts'
 import { memberTexts } from '../lib/json-members.ts'
@@ -67,7 +67,7 @@ export function addConfigurationLayerRoutes(routes: OperatorRoutes): void {
     }),
     async (c) => {
       const environmentId = c.var.environment.id
-      const { version } = await latestConfiguration(c.var.db, environmentId)
+      const { version } = await stableConfiguration(c.var.db, environmentId)
       const layers = await layersOfVersion(c.var.db, environmentId, version)
       const text = `{"version":${version},"items":[${layers.map(layerText).join(',')}]}`
       return c.body(text, 200, { 'content-type': 'application/json' })
@@ -101,7 +101,7 @@ export function addConfigurationLayerRoutes(routes: OperatorRoutes): void {
     }),
     async (c) => {
       const { name } = c.req.valid('param')
-      const { version } = await latestConfiguration(c.var.db, c.var.environment.id)
+      const { version } = await stableConfiguration(c.var.db, c.var.environment.id)
       const layers = await layersOfVersion(c.var.db, c.var.environment.id, version)
       if (!layers.some((layer) => layer.name === name)) return notFound('layer')
       return storeVersion(c, c.req.valid('query').message ?? `without layer ${name}`, (present) => ({

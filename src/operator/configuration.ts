@@ -1,7 +1,7 @@
 /** /environments/{env}/configuration: the base document, which agents get where no layer says something else. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { latestConfiguration } from '../db/configurations.ts'
+import { stableConfiguration } from '../db/configurations.ts'
 import type { OperatorRoutes } from './context.ts'
 import { inEnvironment, published, replies } from './describe.ts'
 import { storeVersion } from './store-version.ts'
@@ -39,7 +39,7 @@ export function addConfigurationRoutes(routes: OperatorRoutes): void {
       ),
     }),
     async (c) => {
-      const row = await latestConfiguration(c.var.db, c.var.environment.id)
+      const row = await stableConfiguration(c.var.db, c.var.environment.id)
       return c.body(row.document, 200, {
         'content-type': 'application/json',
         'x-configuration-version': String(row.version),

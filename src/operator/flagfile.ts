@@ -3,7 +3,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import { servedDocument } from '../config/served.ts'
 import { mergeLayers } from '../config/merge.ts'
-import { latestConfiguration, layersOfVersion } from '../db/configurations.ts'
+import { layersOfVersion, stableConfiguration } from '../db/configurations.ts'
 import { isFlagText, osqueryFlags, type FlagValue } from '../fleet/flagfile.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, repliesText } from './describe.ts'
@@ -65,7 +65,7 @@ export function addFlagfileRoutes(routes: OperatorRoutes): void {
 
 /** Those of the base and of the platform's layers. Nothing is known of tags before a node is there. */
 async function flagsOf(c: OperatorContext, platform: string): Promise<ReadonlyMap<string, FlagValue>> {
-  const { version, document } = await latestConfiguration(c.var.db, c.var.environment.id)
+  const { version, document } = await stableConfiguration(c.var.db, c.var.environment.id)
   const layers = await layersOfVersion(c.var.db, c.var.environment.id, version)
   const chosen = layers.filter(({ match }) => 'platform' in match && match.platform === platform)
   return servedDocument(mergeLayers(document, chosen), { held: [] }).flags

@@ -4,7 +4,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { heldUnder } from '../config/held.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { BUILT_IN, CLEARING, servedDocument } from '../config/served.ts'
-import { latestConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
+import { stableConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
 import { listHeldOptions } from '../db/held-options.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
@@ -46,7 +46,7 @@ export function addNodeConfigurationRoutes(routes: OperatorRoutes): void {
 }
 
 async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Response> {
-  const { version, document } = await latestConfiguration(c.var.db, node.environmentId)
+  const { version, document } = await stableConfiguration(c.var.db, node.environmentId)
   const all = await layersOfVersion(c.var.db, node.environmentId, version)
   const tags = (await tagsOf(c.var.db, node.environmentId, [node.id])).get(node.id) ?? []
   const layers: ConfigurationLayer[] = []

@@ -9,7 +9,7 @@ import { takenOut, type TakenOut } from '../config/taken-out.ts'
 import { checkVersion } from '../config/version.ts'
 import {
   insertConfiguration,
-  latestConfiguration,
+  stableConfiguration,
   layersOfVersion,
   type ConfigurationLayer,
   type ConfigurationRow,
@@ -88,7 +88,7 @@ export async function prepareVersion(
   expectedVersion?: number,
 ): Promise<Result<PreparedVersion, Response>> {
   const environmentId = c.var.environment.id
-  const row = await latestConfiguration(c.var.db, environmentId)
+  const row = await stableConfiguration(c.var.db, environmentId)
   if (expectedVersion !== undefined && row.version !== expectedVersion)
     return fail(conflict('/expectedVersion', `the newest version is ${row.version}`))
   const present = { ...row, layers: await layersOfVersion(c.var.db, environmentId, row.version) }
@@ -123,7 +123,7 @@ export async function prepareVersion(
 /** What would be wrong with the documents of the present version if the server scheduled this. */
 export async function faultsOfPresent(c: OperatorContext, builtIn: BuiltInSettings): Promise<Finding[]> {
   const environmentId = c.var.environment.id
-  const { version, document } = await latestConfiguration(c.var.db, environmentId)
+  const { version, document } = await stableConfiguration(c.var.db, environmentId)
   const layers = await layersOfVersion(c.var.db, environmentId, version)
   const held = await listHeldOptions(c.var.db, environmentId)
   const matches = layers.map(({ match }) => match)

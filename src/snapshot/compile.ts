@@ -10,7 +10,8 @@ import { NodeSet } from '../fleet/node-set.ts'
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
 import type { EnvironmentRows } from '../db/snapshot-rows.ts'
 import { isPlatformFamily, type PlatformFamily } from '../fleet/platform.ts'
-import type { HeadLayers } from './head.ts'
+import { cohortRows } from './cohort-rows.ts'
+import type { HeadCohort, HeadLayers } from './head.ts'
 import { readRetention, type Retention } from '../logs/retention.ts'
 import { headStanding, type HeadStanding } from './standing.ts'
 
@@ -42,6 +43,7 @@ export interface CompiledEnvironment {
   configurationVersion: number
   configurationParts: string[]
   layers: HeadLayers | undefined
+  cohorts: HeadCohort[]
   namesPart: string
   retention: Retention
   revokedPart: string | null
@@ -69,15 +71,11 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     parts.set(hash, bytes)
     return hash
   }
-  // The operator's document is served as it was written, unless it has to take something back from agents; a document
-  // for each splay bucket joins it here once intervals are managed by the server.
-  const configurationParts = [await keep(utf8(served(rows, 0)))]
-  const layered = layerDocuments(rows)
-  const layers = await layersOf(rows, layered, keep)
-  // Lines of a query that was paused a moment ago are still on their way.
-  const named = rows.pausedQueries.length === 0 ? layered : layerDocuments({ ...rows, pausedQueries: [] })
+  const configuration = await compileConfiguration(rows, keep)
+  const cohorts = await compileCohorts(rows, configuration, keep)
   const builtIn = builtInDocument(readBuiltIn(rows.environment.builtIn))
-  const namesPart = await keep(nameTableBytes([rows.configuration.document, builtIn, ...named.values()]))
+  const named = [rows, ...cohortRows(rows).map((cohort) => cohort.rows)].flatMap(namedIn)
+  const namesPart = await keep(nameTableBytes([...new Set([builtIn, ...named])]))
   const revokedOrdinals = [...rows.revokedOrdinals, ...(rows.standing?.blockedOrdinals ?? [])]
   const revoked = NodeSet.of(revokedOrdinals)
   const revokedPart = revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
@@ -90,9 +88,8 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     name: rows.environment.name,
     revision: rows.environment.revision,
     standing: await headStanding(rows.environment.minimumIssuedAtS, rows.standing, keep),
-    configurationVersion: rows.configuration.version,
-    configurationParts,
-    layers,
+    ...configuration,
+    cohorts,
     namesPart,
     retention: readRetention(rows.environment.retention),
     revokedPart,
@@ -102,6 +99,42 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     queries,
     parts,
   }
+}
+
+type Keep = (bytes: Bytes) => Promise<string>
+type CompiledConfiguration = Pick<
+  CompiledEnvironment,
+  'configurationVersion' | 'configurationParts' | 'layers'
+>
+
+async function compileConfiguration(rows: EnvironmentRows, keep: Keep): Promise<CompiledConfiguration> {
+  // The operator's document is served as it was written, unless it has to take something back from agents; a document
+  // for each splay bucket joins it here once intervals are managed by the server.
+  const configurationParts = [await keep(utf8(served(rows, 0)))]
+  const layers = await layersOf(rows, layerDocuments(rows), keep)
+  return { configurationVersion: rows.configuration.version, configurationParts, layers }
+}
+
+/** Nodes that had a version which was taken back are no cohort where nothing of it has to be cleared. */
+async function compileCohorts(
+  rows: EnvironmentRows,
+  common: CompiledConfiguration,
+  keep: Keep,
+): Promise<HeadCohort[]> {
+  const compiled: HeadCohort[] = []
+  for (const { members, rows: own } of cohortRows(rows)) {
+    const configuration = await compileConfiguration(own, keep)
+    if (JSON.stringify(configuration) === JSON.stringify(common)) continue
+    const { layers, ...rest } = configuration
+    const part = await keep(members.toBytes())
+    compiled.push({ part, ...rest, ...(layers === undefined ? {} : { layers }) })
+  }
+  return compiled
+}
+
+/** The documents that name what log lines carry. Lines of a query that was paused a moment ago are still on their way. */
+function namedIn(rows: EnvironmentRows): string[] {
+  return [rows.configuration.document, ...layerDocuments({ ...rows, pausedQueries: [] }).values()]
 }
 
 /** The document of each combination of layers that some node has or may get, by its mask. */
@@ -129,7 +162,7 @@ function served(rows: EnvironmentRows, mask: number): string {
 async function layersOf(
   { layers }: EnvironmentRows,
   documents: ReadonlyMap<number, string>,
-  keep: (bytes: Bytes) => Promise<string>,
+  keep: Keep,
 ): Promise<HeadLayers | undefined> {
   if (layers.length === 0) return undefined
   const selectors: LayerSelector[] = []

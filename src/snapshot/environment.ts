@@ -213,10 +213,11 @@ export class Environment extends DurableObject<Env> {
     this.#store.replaceQueries(compiled.queries)
     this.#queries.changed()
     const { environmentId, name, revision, standing, configurationVersion } = compiled
-    const { configurationParts, layers, namesPart, retention, revokedPart } = compiled
+    const { configurationParts, layers, cohorts, namesPart, retention, revokedPart } = compiled
     const base = { environmentId, name, revision, ...standing, configurationVersion, configurationParts }
     const layered = layers === undefined ? base : { ...base, layers }
-    await this.#publish({ ...layered, namesPart, retention, revokedPart }, facts)
+    const parted = cohorts.length === 0 ? layered : { ...layered, cohorts }
+    await this.#publish({ ...parted, namesPart, retention, revokedPart }, facts)
   }
 
   /** Puts the head together anew: the given base or the present one, and the queries with their remaining nodes. */

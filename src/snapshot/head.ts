@@ -34,6 +34,15 @@ export interface HeadLayers {
   documents: Readonly<Record<string, string>>
 }
 
+/** Nodes that get another configuration than the others: members of a rollout, or of one that was taken back. */
+export interface HeadCohort {
+  /** Part with its members. */
+  part: string
+  configurationVersion: number
+  configurationParts: readonly string[]
+  layers?: HeadLayers
+}
+
 export interface EnvironmentHead {
   format: number
   environmentId: string
@@ -51,6 +60,8 @@ export interface EnvironmentHead {
   configurationParts: readonly string[]
   /** Layers over that document. Absent where there are none: Workers of before there were layers serve the base. */
   layers?: HeadLayers
+  /** The first that a node is in counts. Absent where there are none: Workers of before there were any ignore them. */
+  cohorts?: readonly HeadCohort[]
   /** Part with what the names in log lines stand for (config/name-table.ts). Absent in heads of before there was one. */
   namesPart?: string
   /** For how long new log lines are kept. Absent in heads of before there was a choice: the default. */
@@ -94,16 +105,16 @@ export interface Directory {
   revokedSecrets?: readonly DirectorySecret[]
   /** Signing keys whose node keys were revoked: once they are not in SIGNING_KEYS any more, what is under them is void. */
   retiredKeyIds?: readonly number[]
-  /** Signing keys whose node keys were revoked: once they are not in SIGNING_KEYS any more, what is under them is void. */
-  retiredKeyIds?: readonly number[]
 }
 
 /** Every part that a head names. */
 export function partsOf(head: EnvironmentHead): string[] {
   const named = [
-    ...head.configurationParts,
-    ...layerSetsOf(head),
-    ...Object.values(head.layers?.documents ?? {}),
+    ...configurationsOf(head).flatMap(({ configurationParts, layers }) => [
+      ...configurationParts,
+      ...Object.values(layers?.documents ?? {}),
+    ]),
+    ...configurationSetsOf(head),
     head.revokedPart,
     head.approvedPart ?? null,
     head.namesPart ?? null,
@@ -120,12 +131,34 @@ export interface ConfiguredNode {
   splayBucket: number
 }
 
+type Configurations = Pick<
+  EnvironmentHead,
+  'configurationVersion' | 'configurationParts' | 'layers' | 'cohorts'
+>
+
 /**
- * The part that holds a node's configuration document. `setOf` gives the members of a part; undefined where a set is
- * not at hand, or the head has no such document.
+ * The part that holds a node's configuration document, and the version that it is of. `setOf` gives the members of a
+ * part; undefined where a set is not at hand, or the head has no such document.
  */
-export function configurationPartOf(
-  { configurationParts, layers }: Pick<EnvironmentHead, 'configurationParts' | 'layers'>,
+export function configurationOf(
+  head: Configurations,
+  node: ConfiguredNode,
+  setOf: (part: string) => NodeSet | undefined,
+): { part: string; version: number } | undefined {
+  let own: Configurations = head
+  for (const cohort of head.cohorts ?? []) {
+    const members = setOf(cohort.part)
+    if (members === undefined) return undefined
+    if (!members.has(node.ordinal)) continue
+    own = cohort
+    break
+  }
+  const part = configurationPartOf(own, node, setOf)
+  return part === undefined ? undefined : { part, version: own.configurationVersion }
+}
+
+function configurationPartOf(
+  { configurationParts, layers }: Configurations,
   node: ConfiguredNode,
   setOf: (part: string) => NodeSet | undefined,
 ): string | undefined {
@@ -134,9 +167,20 @@ export function configurationPartOf(
   return mask === undefined ? undefined : layers.documents[mask]
 }
 
-/** The parts with the sets that decide about layers. */
-export function layerSetsOf({ layers }: Pick<EnvironmentHead, 'layers'>): string[] {
-  return (layers?.selectors ?? []).flatMap((selector) => ('part' in selector ? [selector.part] : []))
+/** The parts with the sets that decide which document a node gets. */
+export function configurationSetsOf(head: Pick<EnvironmentHead, 'cohorts' | 'layers'>): string[] {
+  const cohorts = (head.cohorts ?? []).map(({ part }) => part)
+  const layers = configurationsOf(head)
+    .flatMap(({ layers }) => layers?.selectors ?? [])
+    .flatMap((selector) => ('part' in selector ? [selector.part] : []))
+  return [...new Set([...cohorts, ...layers])]
+}
+
+/** The environment's own, and that of each cohort. */
+function configurationsOf<Head extends Pick<EnvironmentHead, 'cohorts' | 'layers'>>(
+  head: Head,
+): (Head | HeadCohort)[] {
+  return [head, ...(head.cohorts ?? [])]
 }
 
 /** The id of the environment that a URL segment names, by UUID or name. */

@@ -1,0 +1,34 @@
+/** Which nodes get another configuration than the others while a version is rolled out, or after it was taken back. Pure. */
+
+import { distinct } from '../config/held.ts'
+import type { EnvironmentRows } from '../db/snapshot-rows.ts'
+import { NodeSet } from '../fleet/node-set.ts'
+
+/** Nodes, and the rows that their documents are compiled from. */
+export interface CohortRows {
+  members: NodeSet
+  rows: EnvironmentRows
+}
+
+/**
+ * The cohorts of an environment; the first that a node is in counts. Members of a rollout get its version. Nodes that had
+ * one which was taken back are told the defaults of its options, in whatever they get now; all others are not, so that
+ * their documents stay what they were.
+ */
+export function cohortRows(rows: EnvironmentRows): CohortRows[] {
+  const { candidate = null, takenBack = [] } = rows.rollouts ?? {}
+  const former = new NodeSet()
+  for (const { members } of takenBack) former.addAll(members)
+  const mayHold = distinct([...rows.held, ...takenBack.flatMap(({ held }) => held)])
+  const cohorts: CohortRows[] = []
+  if (candidate !== null) {
+    const { configuration, layers, members } = candidate
+    const both = new NodeSet()
+    both.addAll(members)
+    both.retainAll(former)
+    cohorts.push({ members: both, rows: { ...rows, configuration, layers, held: mayHold } })
+    cohorts.push({ members, rows: { ...rows, configuration, layers } })
+  }
+  cohorts.push({ members: former, rows: { ...rows, held: mayHold } })
+  return cohorts.filter(({ members }) => members.size > 0)
+}
