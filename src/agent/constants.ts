@@ -24,5 +24,7 @@ export const MAX_BUFFERED_BODY_BYTES = 1 * MIB
 export const MAX_IN_FLIGHT_BYTES = 32 * MIB
 /** D1 is one writer; more enrolls than this at once in one isolate would only queue up (design 4, Enroll). */
 export const MAX_ENROLLS_IN_FLIGHT = 20
+/** Enrolls with unknown secrets that wait for a fresh directory in one isolate; who comes with a known one never waits. */
+export const MAX_SECRETS_LOOKED_UP = 200
 /** How long enroll waits for D1 (design 4, Enroll). */
 export const ENROLL_D1_WITHIN_MS = 4_000

@@ -3,6 +3,7 @@
 import type { Deadline } from '../lib/deadline.ts'
 import type { SnapshotSource } from '../snapshot/source.ts'
 import type { PresenceBuffer } from '../presence/buffer.ts'
+import type { EnrollUsage } from './enroll-usage.ts'
 import type { Holds } from './holds.ts'
 import type { AgentOutcome } from './outcome.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -15,6 +16,7 @@ export interface AgentContext {
   snapshots: SnapshotSource
   presence: PresenceBuffer
   holds: Holds
+  enrolls: EnrollUsage
   /** The environment that the URL names (osctrl's layout), or null where it names none. */
   environmentReference: string | null
   receivedAtMs: number

@@ -3,6 +3,7 @@
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { Directory, DirectoryEnvironment, DirectorySecret } from '../snapshot/head.ts'
+import { MAX_SECRETS_LOOKED_UP } from './constants.ts'
 import type { AgentContext } from './context.ts'
 
 /** A secret that is in the directory, and what it leads to. */
@@ -11,8 +12,16 @@ export interface KnownSecret {
   environment: DirectoryEnvironment
 }
 
-/** Why a text lets nobody in: it is no secret, or was one (then it is known of which environment). */
-export type NoSecret = { kind: 'unknown' } | { kind: 'revoked'; secret: DirectorySecret }
+/**
+ * Why a text lets nobody in: it is no secret; it was one; or too many others wait to hear that. There is no limit by
+ * address, so none locks a site out: who has a secret that is known here is through before anything is limited.
+ */
+export type NoSecret =
+  | { kind: 'unknown' }
+  | { kind: 'revoked'; secret: DirectorySecret }
+  | { kind: 'overloaded' }
+
+let lookedUp = 0
 
 /**
  * Looks a text up. An empty one is none, whatever is stored. A miss looks once more into a fresh directory, at most once a
@@ -29,8 +38,14 @@ export async function findSecret(
   if (known !== null) return ok(known)
   const revoked = matching(directory.revokedSecrets ?? [], hash)
   if (revoked !== null) return fail({ kind: 'revoked', secret: revoked })
-  const fresh = secretOf(await context.snapshots.directoryAfterMiss(context), hash)
-  return fresh === null ? fail({ kind: 'unknown' }) : ok(fresh)
+  if (lookedUp >= MAX_SECRETS_LOOKED_UP) return fail({ kind: 'overloaded' })
+  lookedUp += 1
+  try {
+    const fresh = secretOf(await context.snapshots.directoryAfterMiss(context), hash)
+    return fresh === null ? fail({ kind: 'unknown' }) : ok(fresh)
+  } finally {
+    lookedUp -= 1
+  }
 }
 
 function secretOf(directory: Directory, hash: string): KnownSecret | null {

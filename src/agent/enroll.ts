@@ -1,15 +1,19 @@
 /** POST …/enroll: a secret names the environment, the host's details name the node, a node key goes back (spec 2.1). */
 
 import { upsertNode } from '../db/node-upsert.ts'
-import { describeHost, readHostDetails, withoutNuls } from '../fleet/identity.ts'
+import { ruleAgainst } from '../fleet/enroll-rules.ts'
+import { describeHost, readHostDetails, withoutNuls, type EnrollingHost } from '../fleet/identity.ts'
 import { splayBucketOf } from '../fleet/splay.ts'
+import { ENROLLED } from '../snapshot/enroll-counts.ts'
+import { environmentIdOf } from '../snapshot/head.ts'
 import { environmentNamed } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import { ENROLL_D1_WITHIN_MS, MAX_ENROLLS_IN_FLIGHT } from './constants.ts'
 import type { AgentContext } from './context.ts'
-import { findSecret, type KnownSecret } from './enroll-secret.ts'
+import { findSecret, type KnownSecret, type NoSecret } from './enroll-secret.ts'
 import { makeNodeKey, type NodeIdentity } from './node-key.ts'
 import { answer, nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
+import { sourceAddressOf } from './source-address.ts'
 
 /** The identity of a host that names itself in no way: all of them would be one node. Real agents always do. */
 const NAMELESS = 'host:'
@@ -20,17 +24,29 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
   const body = await readSmallObject(context.request, context.deadline, 'as-written')
   if (!body.ok) return retry(body.reason)
   const found = await findSecret(context, textMember(body.value, 'enroll_secret').trim())
-  if (!found.ok) return nodeInvalid({ kind: 'wrong-secret' })
+  if (!found.ok) return withoutSecret(context, found.reason)
   const { environment } = found.value
   if (context.environmentReference !== null) {
     const named = await environmentNamed(context, context.environmentReference)
     if (named === null) return retry({ kind: 'unknown-environment' })
-    if (named !== environment.id) return nodeInvalid({ kind: 'wrong-secret' })
+    if (named !== environment.id) {
+      context.enrolls.note(context, named, '', 'other-environment')
+      return nodeInvalid({ kind: 'wrong-secret' })
+    }
   }
+  const host = describeHost(
+    withoutNuls(textMember(body.value, 'host_identifier')),
+    textMember(body.value, 'platform_type'),
+    readHostDetails(body.value['host_details']),
+  )
+  if (host.identity === NAMELESS)
+    return retry({ kind: 'bad-request', detail: 'nothing says which host it is' })
+  const rule = ruleAgainst(found.value.secret.rules ?? {}, applicantOf(context, host), context.receivedAtMs)
+  if (rule !== null) return refused(context, found.value, rule)
   if (enrollsInFlight >= MAX_ENROLLS_IN_FLIGHT) return retry({ kind: 'overloaded', what: 'enroll' })
   enrollsInFlight += 1
   try {
-    return await enrollHost(context, found.value, body.value)
+    return await enrollHost(context, found.value, host)
   } finally {
     enrollsInFlight -= 1
   }
@@ -38,32 +54,59 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
 
 async function enrollHost(
   context: AgentContext,
-  { environment, secret }: KnownSecret,
-  body: Record<string, unknown>,
+  known: KnownSecret,
+  host: EnrollingHost,
 ): Promise<AgentOutcome> {
-  const host = describeHost(
-    withoutNuls(textMember(body, 'host_identifier')),
-    textMember(body, 'platform_type'),
-    readHostDetails(body['host_details']),
-  )
-  if (host.identity === NAMELESS)
-    return retry({ kind: 'bad-request', detail: 'nothing says which host it is' })
   const { env, receivedAtMs } = context
+  const { environment, secret } = known
   const node = await context.deadline.run(
     upsertNode(env.DB, { environmentId: environment.id, host, secret, nowMs: receivedAtMs }),
     ENROLL_D1_WITHIN_MS,
   )
-  // Never `node_invalid`: what refuses it may be changed, and it must keep what it has until then.
-  if (!node.ok) return retry({ kind: 'enroll-refused', by: node.reason })
-  const { ordinal, id: nodeId } = node.value
+  if (!node.ok) return refused(context, known, node.reason)
+  const { ordinal, id: nodeId, issuedAtS } = node.value
   const identity: NodeIdentity = {
     environmentId: environment.id,
     nodeId,
     ordinal,
     platformFamily: host.platformFamily,
     splayBucket: splayBucketOf(ordinal),
-    issuedAtS: Math.floor(receivedAtMs / 1_000),
+    issuedAtS,
   }
   context.presence.note(context, identity, 'enroll')
+  context.enrolls.note(context, environment.id, secret.id ?? '', ENROLLED)
   return answer(JSON.stringify({ node_key: await makeNodeKey(context.keys, identity) }))
+}
+
+function applicantOf({ request }: AgentContext, { platform, platformFamily }: EnrollingHost) {
+  return { address: sourceAddressOf(request), platform, platformFamily }
+}
+
+/**
+ * A secret's rule, or the environment's, keeps this host out. Never `node_invalid`: what refuses it may be changed, the
+ * directory may be older than that change (R3), and until then it must keep what it has. osqueryd takes both for "try
+ * again" (spec 2.1); other agents may not.
+ */
+function refused(context: AgentContext, { environment, secret }: KnownSecret, by: string): AgentOutcome {
+  context.enrolls.note(context, environment.id, secret.id ?? '', by)
+  return retry({ kind: 'enroll-refused', by })
+}
+
+/** What is known not to be a secret, or not to be one any more, is said to be wrong (R3). Nothing of it is kept. */
+async function withoutSecret(context: AgentContext, reason: NoSecret): Promise<AgentOutcome> {
+  switch (reason.kind) {
+    case 'overloaded':
+      return retry({ kind: 'overloaded', what: 'unknown secrets' })
+    case 'revoked':
+      context.enrolls.note(context, reason.secret.environmentId, reason.secret.id ?? '', 'revoked')
+      return nodeInvalid({ kind: 'wrong-secret' })
+    case 'unknown': {
+      const { environmentReference } = context
+      const directory = await context.snapshots.directory(context)
+      const named =
+        environmentReference === null ? undefined : environmentIdOf(directory, environmentReference)
+      context.enrolls.note(context, named ?? '', '', 'wrong-secret')
+      return nodeInvalid({ kind: 'wrong-secret' })
+    }
+  }
 }

@@ -15,6 +15,7 @@ import type { AgentContext, AgentEndpoint } from './context.ts'
 import { distributedRead } from './distributed-read.ts'
 import { distributedWrite } from './distributed-write.ts'
 import { enroll } from './enroll.ts'
+import { EnrollUsage } from './enroll-usage.ts'
 import { Holds } from './holds.ts'
 import { log } from './log.ts'
 import { retry, type AgentOutcome } from './outcome.ts'
@@ -66,7 +67,7 @@ const RESERVED_SEGMENTS = new Set([
 ])
 
 type AgentApp = Hono<{ Bindings: Env }>
-type Isolate = Pick<AgentContext, 'snapshots' | 'presence' | 'holds'>
+type Isolate = Pick<AgentContext, 'snapshots' | 'presence' | 'holds' | 'enrolls'>
 
 export interface AgentRoutes {
   /** Every agent route, for mounting. Everything under them answers `retry`. */
@@ -81,7 +82,12 @@ export interface AgentRoutes {
 /** The agent routes of one isolate, with its snapshot and presence memory. */
 export function createAgentRoutes(): AgentRoutes {
   const app: AgentApp = new Hono<{ Bindings: Env }>()
-  const isolate = { snapshots: createSnapshotSource(), presence: new PresenceBuffer(), holds: new Holds() }
+  const isolate: Isolate = {
+    snapshots: createSnapshotSource(),
+    presence: new PresenceBuffer(),
+    holds: new Holds(),
+    enrolls: new EnrollUsage(),
+  }
   const paths = fixedPaths()
   for (const [path, endpoint] of paths) app.all(path, (c) => serve(ofHono(c), endpoint, isolate))
   for (const root of FIXED_ROOTS) app.all(`${root}/*`, unknownPath)
@@ -163,7 +169,7 @@ function serveWith(
   keys: SigningKeys,
   { request, env, ctx, environmentReference }: Incoming,
   endpoint: AgentEndpoint,
-  { snapshots, presence, holds }: Isolate,
+  { snapshots, presence, holds, enrolls }: Isolate,
 ): Response | Promise<Response> {
   const receivedAtMs = Date.now()
   const context: AgentContext = {
@@ -174,6 +180,7 @@ function serveWith(
     snapshots,
     presence,
     holds,
+    enrolls,
     environmentReference,
     receivedAtMs,
     waitUntil: (work) => ctx.waitUntil(work),
@@ -201,9 +208,9 @@ function failed(request: Request, error: unknown): Response {
   return toResponse(noted(request, retry({ kind: 'unavailable', what: nameOf(error) }), error))
 }
 
-/** Failures are worth a log line each; what is said every second by thousands of agents is not. */
+/** Failures are worth a log line each; what is said every second by thousands of agents is counted elsewhere. */
 function noted(request: Request, outcome: AgentOutcome, error?: unknown): AgentOutcome {
-  if (outcome.kind === 'retry' || error !== undefined) {
+  if ((outcome.kind === 'retry' && outcome.reason.kind !== 'enroll-refused') || error !== undefined) {
     const { reason } = outcome as Extract<AgentOutcome, { kind: 'retry' }>
     const detail = error instanceof Error ? error.message : undefined
     console.warn(JSON.stringify({ event: 'agent-retry', path: pathOf(request.url), reason, detail }))
