@@ -17,6 +17,8 @@ export interface Fleet {
   /** Bytes of log lines, as agents write them, for each node and day. */
   lineBytesPerDay: number
   port: Port
+  /** How long archive objects are kept; absent: as long as where nothing is set (logs/retention.ts). */
+  retentionDays?: number
 }
 
 /** What one log POST with so many bytes of lines causes before the consumer has it. */
@@ -93,7 +95,7 @@ const STEP_OBJECTS = 1_000
  */
 const ROWS_RETIRED_PER_OBJECT = 7
 const HOUR_S = 3_600
-/** How long archive objects are kept (logs/archive-object.ts). */
+/** How long archive objects are kept where nothing else is set (logs/retention.ts). */
 const RETENTION_DAYS = 90
 
 export interface Rates {
@@ -191,7 +193,8 @@ function addConsumer(usage: Usage, fleet: Fleet, units: Units, month: Month): vo
   usage.objectRowsWritten += month(batches * consumer.rowsWrittenPerBatch)
   usage.objectRowsRead += month(batches * consumer.rowsReadPerBatch)
   usage.d1RowsRead += month(logs * consumer.d1RowsReadPerMessage)
-  usage.r2GbMonths += (fleet.nodes * fleet.lineBytesPerDay * units.storedShare * RETENTION_DAYS) / 1e9
+  const days = fleet.retentionDays ?? RETENTION_DAYS
+  usage.r2GbMonths += (fleet.nodes * fleet.lineBytesPerDay * units.storedShare * days) / 1e9
 }
 
 /** Archive objects that the consumer writes in a second. */
@@ -222,7 +225,7 @@ function addCompaction(usage: Usage, fleet: Fleet, units: Units, month: Month): 
 /** What isolates ask of the Environment and Presence objects, together. */
 export function isolateCalls(fleet: Fleet): { heads: number; flushes: number; presenceObjects: number } {
   const perIsolate = requestsPerSecond(fleet) / fleet.isolates
-  const presenceObjects = Math.ceil(fleet.nodes / NODES_PER_PRESENCE_OBJECT)
+  const presenceObjects = Math.max(1, Math.ceil(fleet.nodes / NODES_PER_PRESENCE_OBJECT))
   return {
     heads: fleet.isolates * headsPerSecond(perIsolate),
     flushes: fleet.isolates * presenceObjects * flushesPerSecond(perIsolate / presenceObjects),
