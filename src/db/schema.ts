@@ -32,6 +32,8 @@ export const environments = sqliteTable('environments', {
   builtIn: text('built_in').notNull().default('{}'),
   costRules: text('cost_rules').notNull().default('{}'),
   costsLookedAtMs: integer('costs_looked_at').notNull().default(0),
+  approval: integer('approval', { mode: 'boolean' }).notNull().default(false),
+  archiveAfterDays: integer('archive_after_days').notNull().default(0),
   createdAtMs: integer('created_at').notNull(),
 })
 
@@ -240,6 +242,63 @@ export const nodes = sqliteTable('nodes', {
   enrollCount: integer('enroll_count').notNull().default(1),
   cloneSuspectedAtMs: integer('clone_suspected_at'),
   deletedAtMs: integer('deleted_at'),
+  signingKeyId: integer('signing_key_id'),
+  pendingSinceMs: integer('pending_since'),
+  approvedAtMs: integer('approved_at'),
+  blockedAtMs: integer('blocked_at'),
+  archivedAtMs: integer('archived_at'),
+  mergedInto: text('merged_into'),
+})
+
+export const nodeAliases = sqliteTable(
+  'node_aliases',
+  {
+    environmentId: text('environment_id').notNull(),
+    identity: text('identity').notNull(),
+    nodeId: text('node_id').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.identity] })],
+)
+
+export const blocks = sqliteTable('blocks', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id').notNull(),
+  nodeId: text('node_id'),
+  hostname: text('hostname').notNull(),
+  reason: text('reason').notNull(),
+  createdAtMs: integer('created_at').notNull(),
+  createdBy: text('created_by').notNull(),
+})
+
+export const blockedIdentities = sqliteTable(
+  'blocked_identities',
+  {
+    environmentId: text('environment_id').notNull(),
+    identity: text('identity').notNull(),
+    blockId: text('block_id').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.identity, table.blockId] })],
+)
+
+export const keyRevocations = sqliteTable('key_revocations', {
+  id: text('id').primaryKey(),
+  environmentId: text('environment_id'),
+  keyId: integer('key_id'),
+  issuedBeforeS: integer('issued_before_s').notNull(),
+  fromS: integer('from_s').notNull(),
+  overS: integer('over_s').notNull(),
+  nodes: integer('nodes').notNull(),
+  createdAtMs: integer('created_at').notNull(),
+  createdBy: text('created_by').notNull(),
+})
+
+export const signingKeys = sqliteTable('signing_keys', {
+  keyId: integer('key_id').primaryKey(),
+  fingerprint: text('fingerprint').notNull(),
+  isCurrent: integer('is_current').notNull(),
+  firstSeenAtMs: integer('first_seen_at').notNull(),
+  currentSinceMs: integer('current_since'),
+  replacedAtMs: integer('replaced_at'),
 })
 
 export const nodeTags = sqliteTable(
