@@ -18,7 +18,9 @@ export const nodeSchema = z
     id: z.string(),
     hostname: z.string(),
     platform: z.string(),
-    osqueryVersion: z.string(),
+    osqueryVersion: z.string().openapi({ description: 'As its newest request said it' }),
+    lastIp: z.string().nullable().openapi({ description: 'Where its requests come from; null: not known' }),
+    lastIpAt: time.nullable().openapi({ description: 'Since when they come from there' }),
     tags: z.array(z.string()),
     enrolledAt: time,
     lastSeenAt: time,
@@ -76,12 +78,20 @@ function viewOf(
     id,
     hostname,
     platform,
-    osqueryVersion,
+    // D1 hears of a new version some time after presence.
+    osqueryVersion: seen?.agent?.osqueryVersion || osqueryVersion,
+    ...lastPlace(seen),
     tags,
     enrolledAt: rfc3339(enrolledAtMs),
     lastSeenAt: rfc3339(lastSeenAtMs),
     online: lastSeenAtMs >= onlineSinceMs,
   }
+}
+
+function lastPlace(seen: LastSeen | undefined): Pick<NodeView, 'lastIp' | 'lastIpAt'> {
+  const address = seen?.agent?.address ?? null
+  if (address === null) return { lastIp: null, lastIpAt: null }
+  return { lastIp: address.ip, lastIpAt: rfc3339(address.sinceS * 1_000) }
 }
 
 /** All that is known of one node. */

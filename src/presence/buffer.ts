@@ -10,12 +10,26 @@ import {
   PRESENCE_KINDS,
   presenceStub,
   type PresenceKind,
+  type RideAlong,
   type Sighting,
 } from './kinds.ts'
+import { osqueryVersionOf } from './user-agent.ts'
 
 const FLUSH_EVERY_MS = 15_000
 /** A waiting flush whose request was cut off is given up after this, so that another request may wait instead. */
 const WAITER_LOST_AFTER_MS = FLUSH_EVERY_MS + 5_000
+
+/**
+ * An agent's headers are looked at when it was not noted for so long, and said again when they were not said for so long:
+ * whatever was lost on the way, or was so again before another isolate noticed, is known then.
+ */
+const LOOK_EVERY_MS = 30_000
+const SAY_EVERY_MS = 10 * 60_000
+/** Agents of one object's range that an isolate remembers, at some 150 bytes each; beyond, all of them are new to it. */
+const MAX_KNOWN_AGENTS = 20_000
+
+/** osqueryd's User-Agent is some 30 characters, an address 45 at most. */
+const MAX_HEADER_CHARACTERS = 128
 
 /** Names of the counters of requests, made once. */
 const REQUESTS_OF = Object.fromEntries(PRESENCE_KINDS.map((kind) => [kind, `request-${kind}`])) as Record<
@@ -25,6 +39,7 @@ const REQUESTS_OF = Object.fromEntries(PRESENCE_KINDS.map((kind) => [kind, `requ
 
 export interface PresenceRequest {
   env: Env
+  request: { headers: Pick<Headers, 'get'> }
   waitUntil(work: Promise<unknown>): void
 }
 
@@ -32,12 +47,25 @@ interface Pending {
   /** By ordinal and kind, as one number. */
   sightings: Map<number, Sighting>
   counters: Record<string, number>
+  /** What goes with the next flush, oldest first. */
+  rides: RideAlong[]
+  /** By ordinal: what was last said of the agent. */
+  agents: Map<number, KnownAgent>
   lastFlushMs: number
   waiterSinceMs: number
 }
 
-/** Of an identity, what says where its presence is kept. */
-export type NodePlace = Pick<NodeIdentity, 'environmentId' | 'ordinal'>
+interface KnownAgent {
+  userAgent: string
+  ip: string
+  keyIssuedAtS: number
+  lookedAtMs: number
+  saidAtMs: number
+}
+
+/** Of an identity, what says where its presence is kept, and which of its keys it came with. */
+export type NodePlace = Pick<NodeIdentity, 'environmentId' | 'ordinal'> &
+  Partial<Pick<NodeIdentity, 'issuedAtS'>>
 
 /** What is worth knowing of what agents send, and not worth a log line. */
 export type Oddity = 'two-valid-keys' | 'answer-foreign' | 'answer-unknown' | 'answer-duplicate'
@@ -53,6 +81,7 @@ export class PresenceBuffer {
     const key = ordinal * PRESENCE_KINDS.length + PRESENCE_KINDS.indexOf(kind)
     pending.sightings.set(key, { ordinal, kind, atS: Math.floor(nowMs / 1_000), configurationVersion })
     count(pending, REQUESTS_OF[kind], 1)
+    look(pending, request, node, nowMs)
     this.#scheduleFlush(request, node, pending, nowMs)
   }
 
@@ -66,7 +95,14 @@ export class PresenceBuffer {
     let pending = this.#pending.get(key)
     if (pending === undefined) {
       const lastFlushMs = Number.NEGATIVE_INFINITY
-      pending = { sightings: new Map(), counters: {}, lastFlushMs, waiterSinceMs: 0 }
+      pending = {
+        sightings: new Map(),
+        counters: {},
+        rides: [],
+        agents: new Map(),
+        lastFlushMs,
+        waiterSinceMs: 0,
+      }
       this.#pending.set(key, pending)
     }
     return pending
@@ -92,15 +128,45 @@ export class PresenceBuffer {
     pending.lastFlushMs = Date.now()
     const sightings = [...pending.sightings.values()]
     pending.sightings.clear()
-    const { counters } = pending
+    const { counters, rides } = pending
     pending.counters = {}
+    pending.rides = []
     try {
-      await stub().flush(sightings, counters)
+      await stub().flush(sightings, counters, rides)
     } catch (error) {
+      // So that they are said again with the next sighting.
+      for (const { ordinal } of rides) pending.agents.delete(ordinal)
       const detail = { sightings: sightings.length, error: String(error) }
       console.warn(JSON.stringify({ event: 'presence-flush-lost', ...detail }))
     }
   }
+}
+
+/** Notes what is to ride along, where it is another than was said. For most requests that is one look into a map. */
+function look(pending: Pending, { request }: PresenceRequest, node: NodePlace, nowMs: number): void {
+  const { ordinal } = node
+  const known = pending.agents.get(ordinal)
+  const keyIssuedAtS = node.issuedAtS ?? known?.keyIssuedAtS ?? 0
+  const isSameKey = known?.keyIssuedAtS === keyIssuedAtS
+  if (known !== undefined && isSameKey && msSince(known.lookedAtMs, nowMs) < LOOK_EVERY_MS) return
+  const userAgent = shortHeader(request, 'user-agent')
+  // Cloudflare sets it on what comes from outside, whatever was there, and a service binding (the guard) passes it on.
+  const ip = shortHeader(request, 'cf-connecting-ip')
+  const isSame = known !== undefined && isSameKey && known.userAgent === userAgent && known.ip === ip
+  if (isSame && msSince(known.saidAtMs, nowMs) < SAY_EVERY_MS) {
+    known.lookedAtMs = nowMs
+    return
+  }
+  if (pending.agents.size >= MAX_KNOWN_AGENTS) pending.agents.clear()
+  pending.agents.set(ordinal, { userAgent, ip, keyIssuedAtS, lookedAtMs: nowMs, saidAtMs: nowMs })
+  const atS = Math.floor(nowMs / 1_000)
+  pending.rides.push({ ordinal, atS, osqueryVersion: osqueryVersionOf(userAgent), ip, keyIssuedAtS })
+}
+
+/** Longer ones are nobody's, and would be remembered for thousands of nodes. */
+function shortHeader(request: PresenceRequest['request'], name: string): string {
+  const text = request.headers.get(name) ?? ''
+  return text.length > MAX_HEADER_CHARACTERS ? '' : text
 }
 
 function count({ counters }: Pending, what: string, times: number): void {

@@ -8,6 +8,28 @@ export interface LastSeen {
   atS: Record<PresenceKind, number>
   /** The configuration version that it was last served; 0: none. */
   configurationVersion: number
+  /** What its requests said beside; missing where none did. */
+  agent?: AgentFacts
+}
+
+/** What a node's requests last said of their agent. */
+export interface AgentFacts {
+  /** Empty: none said it. */
+  osqueryVersion: string
+  /** Where it was last seen, and since when, in seconds; null: nobody says (no Cloudflare before the Worker). */
+  address: { ip: string; sinceS: number } | null
+}
+
+/** What a request says of its agent beside its body: rides on a flush when it is new to the isolate, and now and then. */
+export interface RideAlong {
+  ordinal: number
+  atS: number
+  /** From the User-Agent; empty where it names no osquery. */
+  osqueryVersion: string
+  /** As Cloudflare saw it; empty where nobody says. */
+  ip: string
+  /** When the node key was issued that it came with; 0: it came without (carve blocks). */
+  keyIssuedAtS: number
 }
 
 /** One sighting inside a flush. */

@@ -8,12 +8,16 @@ import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { msSince } from '../lib/time.ts'
+import { AGENTS_SCHEMA, AgentStore } from './agent-store.ts'
 import { emptyChunk, noteSighting, ORDINALS_PER_CHUNK, placesSeenSince, readLastSeen } from './chunk.ts'
-import type { LastSeen, Sighting } from './kinds.ts'
+import { HAND_OVER_SCHEMA, HandOver } from './hand-over.ts'
+import type { LastSeen, RideAlong, Sighting } from './kinds.ts'
 
 const SCHEMA = [
   `CREATE TABLE chunks (chunk INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
    CREATE TABLE counters (name TEXT PRIMARY KEY, total INTEGER NOT NULL) WITHOUT ROWID;`,
+  `${AGENTS_SCHEMA}
+   ${HAND_OVER_SCHEMA}`,
 ]
 /** Under load a chunk is written once in this time. */
 const WRITE_EVERY_MS = 60_000
@@ -27,14 +31,38 @@ export class Presence extends DurableObject<Env> {
   readonly #counted = new Map<string, number>()
   #countersWrittenAtMs = Number.NEGATIVE_INFINITY
 
+  readonly #agents: AgentStore
+  readonly #handOver: HandOver
+
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     applySchema(ctx.storage, SCHEMA)
+    this.#agents = new AgentStore(ctx.storage.sql)
+    this.#handOver = new HandOver(ctx, env.DB, this.#agents)
   }
 
-  /** Takes one isolate's sightings and counters. */
-  flush(sightings: readonly Sighting[], counters: Readonly<Record<string, number>>): void {
+  /** Takes one isolate's sightings, counters, and what rode along (nothing from a Worker of before). */
+  async flush(
+    sightings: readonly Sighting[],
+    counters: Readonly<Record<string, number>>,
+    rides: readonly RideAlong[] = [],
+  ): Promise<void> {
     const nowMs = Date.now()
+    this.#note(sightings, counters, nowMs)
+    if (this.#agents.take(rides, Math.floor(nowMs / 1_000))) await this.#handOver.plan()
+  }
+
+  /** What rode along goes on to D1. */
+  override alarm(): Promise<void> {
+    return this.#handOver.run()
+  }
+
+  /** Forgets where a node (null: any of them) was seen and what version it said: its traces were erased. */
+  forgetAgents(ordinal: number | null): void {
+    this.#agents.forget(ordinal)
+  }
+
+  #note(sightings: readonly Sighting[], counters: Readonly<Record<string, number>>, nowMs: number): void {
     const quiet = msSince(this.#lastFlushMs, nowMs) > QUIET_MS
     this.#lastFlushMs = nowMs
     const touched = new Set<number>()
@@ -62,9 +90,12 @@ export class Presence extends DurableObject<Env> {
 
   /** When these ordinals were last seen. */
   lastSeen(ordinals: readonly number[]): LastSeen[] {
-    return ordinals.map((ordinal) =>
-      readLastSeen(this.#chunk(Math.floor(ordinal / ORDINALS_PER_CHUNK)).bytes, ordinal),
-    )
+    const agents = this.#agents.facts(ordinals)
+    return ordinals.map((ordinal) => {
+      const seen = readLastSeen(this.#chunk(Math.floor(ordinal / ORDINALS_PER_CHUNK)).bytes, ordinal)
+      const agent = agents.get(ordinal)
+      return agent === undefined ? seen : { ...seen, agent }
+    })
   }
 
   /** The ordinals that were seen doing anything at or after a time (over 0), as the bytes of a NodeSet. */

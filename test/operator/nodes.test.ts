@@ -52,6 +52,8 @@ describe('the list of nodes', () => {
       hostname: 'mac-1',
       platform: 'darwin',
       osqueryVersion: '5.23.1',
+      lastIp: null,
+      lastIpAt: null,
       tags: [],
       enrolledAt: expect.stringMatching(/^\d{4}-.*Z$/) as string,
       lastSeenAt: expect.stringMatching(/^\d{4}-.*Z$/) as string,
@@ -99,9 +101,11 @@ describe('the list of nodes', () => {
     const presence = await server.operator('GET', `${NODES}/${seen.id}`)
     expect(presence.json<{ lastSeen: { enroll: string | null } }>().lastSeen.enroll).not.toBeNull()
     await server.env.DB.prepare(
-      `INSERT INTO nodes SELECT 'f0000000-0000-4000-8000-000000000000', environment_id, 900, 'host:cold', 'cold',
+      `INSERT INTO nodes (id, environment_id, ordinal, identity, hostname, platform, platform_family, osquery_version,
+         host_identifier, hardware_uuid, hardware_serial, instance_id, host_details, first_enrolled_at, enrolled_at)
+       SELECT 'f0000000-0000-4000-8000-000000000000', environment_id, 900, 'host:cold', 'cold',
        platform, platform_family, osquery_version, host_identifier, '', '', '', '{}', first_enrolled_at,
-       enrolled_at - 100000, 1, NULL, NULL FROM nodes WHERE hostname = 'web_1'`,
+       enrolled_at - 100000 FROM nodes WHERE hostname = 'web_1'`,
     ).run()
     expect(await hostnames('online=false')).toEqual(['cold'])
     expect(await hostnames('online=true')).not.toContain('cold')

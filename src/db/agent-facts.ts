@@ -1,0 +1,56 @@
+/** What Presence objects tell D1 of agents: the version that their requests name, and where they come from. */
+
+import { traceStatements } from './node-traces.ts'
+
+/** News of one node; times in seconds. */
+export interface AgentNews {
+  ordinal: number
+  tidings: {
+    osqueryVersion: string | null
+    /** All that it is at by now; null: no news. */
+    addresses: readonly { key: string; fromS: number }[] | null
+    left: readonly { key: string; untilS: number }[]
+  }
+}
+
+const SET_VERSIONS = `UPDATE nodes SET osquery_version = j.value ->> 1 FROM json_each(?2) AS j
+WHERE nodes.environment_id = ?1 AND nodes.ordinal = j.value ->> 0 AND nodes.deleted_at IS NULL
+  AND nodes.osquery_version <> j.value ->> 1`
+
+/** Three statements in one batch, for any number of nodes. Rows that say the same already are not written. */
+export async function tellAgentFacts(
+  db: D1Database,
+  environmentId: string,
+  news: readonly AgentNews[],
+  nowMs: number,
+): Promise<void> {
+  const versions = news.flatMap(({ ordinal, tidings: { osqueryVersion } }) =>
+    osqueryVersion === null ? [] : [[ordinal, osqueryVersion]],
+  )
+  const states = news.flatMap(({ ordinal, tidings: { addresses, left } }) =>
+    addresses === null
+      ? []
+      : {
+          ordinal,
+          kinds: ['public' as const],
+          values: addresses.map(({ key, fromS }) => ({
+            kind: 'public' as const,
+            value: key,
+            fromMs: fromS * 1_000,
+          })),
+          ended: left.map(({ key, untilS }) => ({
+            kind: 'public' as const,
+            value: key,
+            toMs: untilS * 1_000,
+          })),
+          atMs: nowMs,
+        },
+  )
+  const statements = [
+    ...(versions.length === 0
+      ? []
+      : [db.prepare(SET_VERSIONS).bind(environmentId, JSON.stringify(versions))]),
+    ...traceStatements(db, environmentId, states),
+  ]
+  if (statements.length > 0) await db.batch(statements)
+}
