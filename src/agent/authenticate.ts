@@ -4,8 +4,10 @@
  */
 
 import { isKeyRevoked } from '../fleet/key-revocation.ts'
+import { isSuperseded } from '../fleet/superseded.ts'
 import { environmentIdOf, type EnvironmentHead } from '../snapshot/head.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
+import { SnapshotUnavailable } from '../snapshot/source.ts'
 import type { AgentContext } from './context.ts'
 import { keyIdOf } from './credential.ts'
 import { knownKey, readNodeKey, type NodeIdentity, type VerifiedNodeIdentity } from './node-key.ts'
@@ -61,6 +63,11 @@ export function recogniseKey(context: Sight, key: string): AuthenticatedNode | n
   const isRevoked =
     head.revokedPart !== null && (snapshots.known.nodeSet(head.revokedPart)?.has(identity.ordinal) ?? true)
   if (isRevoked) return null
+  if (typeof head.supersededPart === 'string') {
+    const superseded = snapshots.known.part(head.supersededPart)
+    if (superseded === undefined || isSuperseded(superseded, identity.ordinal, identity.issuedAtS))
+      return null
+  }
   if (identity.awaitsApproval !== true) return { identity, head, isPending: false }
   if (head.approvedPart === undefined) return { identity, head, isPending: true }
   const approved = snapshots.known.nodeSet(head.approvedPart)
@@ -82,16 +89,23 @@ export async function headerIdentity(context: AgentContext): Promise<VerifiedNod
   return identity.ok ? identity.value : null
 }
 
+/**
+ * What a superseded key is worth (fleet/superseded.ts). What a machine was asked while it was taken for its clone it still
+ * brings: a refused answer would come again under another node, where nobody knows it (spec 5.4).
+ */
+export type SupersededKeys = 'refused' | 'taken'
+
 /** Decides who asks, from both places, and whether that node may still ask. */
 export async function authenticate(
   context: AgentContext,
   bodyKey: string,
+  superseded: SupersededKeys = 'refused',
 ): Promise<Result<AuthenticatedNode, AgentOutcome>> {
   const headerKey = headerKeyOf(context.request) ?? ''
   const known = headerKey === '' ? recogniseKey(context, bodyKey) : null
   if (known !== null) return ok(known)
   const identity = await identify(context, headerKey, bodyKey)
-  return identity.ok ? admit(context, identity.value) : identity
+  return identity.ok ? admit(context, identity.value, superseded) : identity
 }
 
 async function identify(
@@ -147,6 +161,7 @@ async function countDisagreement(context: AgentContext, node: NodeIdentity, body
 export async function admit(
   context: Admission,
   identity: VerifiedNodeIdentity,
+  superseded: SupersededKeys = 'refused',
 ): Promise<Result<AuthenticatedNode, AgentOutcome>> {
   const { environmentId, ordinal } = identity
   const elsewhere = await namesAnotherEnvironment(context, environmentId)
@@ -157,7 +172,25 @@ export async function admit(
     const revoked = await context.snapshots.nodeSet(environmentId, head.revokedPart, context)
     if (revoked.has(ordinal)) return fail(nodeInvalid({ kind: 'revoked', ordinal }))
   }
+  if (superseded === 'refused' && (await isOfAnotherMachine(context, identity, head)))
+    return fail(nodeInvalid({ kind: 'superseded', ordinal }))
   return ok({ identity, head, isPending: await isPending(context, identity, head) })
+}
+
+async function isOfAnotherMachine(
+  context: Admission,
+  { environmentId, ordinal, issuedAtS }: VerifiedNodeIdentity,
+  { supersededPart }: EnvironmentHead,
+): Promise<boolean> {
+  if (typeof supersededPart !== 'string') return false
+  try {
+    const part = await context.snapshots.part(environmentId, supersededPart, context)
+    return isSuperseded(part, ordinal, issuedAtS)
+  } catch (error) {
+    // A Worker of before may have let the part go (gradual deploy). Then it is not known, and both machines go on (R3).
+    if (!(error instanceof SnapshotUnavailable)) throw error
+    return false
+  }
 }
 
 async function isPending(

@@ -15,7 +15,7 @@ import { answer, retry, type AgentOutcome } from './outcome.ts'
 export async function carveBegin(context: AgentContext): Promise<AgentOutcome> {
   const body = await readSmallObject(context.request, context.deadline)
   if (!body.ok) return body.reason.kind === 'too-large' ? refused('too-large') : retry(body.reason)
-  const node = await authenticate(context, textMember(body.value, 'node_key'))
+  const node = await authenticate(context, textMember(body.value, 'node_key'), 'taken')
   if (!node.ok) return node.reason
   const { identity } = node.value
   context.presence.note(context, identity, 'carve')

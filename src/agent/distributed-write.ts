@@ -60,7 +60,7 @@ async function putAside(
   verdict: Exclude<WriteVerdict, 'whole'>,
 ): Promise<AgentOutcome> {
   const key = reader.nodeKey === '' ? salvageNodeKey(bytes) : reader.nodeKey
-  const node = await authenticate(context, key)
+  const node = await authenticate(context, key, 'taken')
   if (!node.ok) return key === '' ? retry({ kind: 'bad-request', detail: 'not JSON' }) : node.reason
   const { environmentId, nodeId } = node.value.identity
   const { env, receivedAtMs } = context
@@ -76,7 +76,7 @@ export async function storeAnswers(
   bodyKey: string,
   written: readonly WrittenAnswer[],
 ): Promise<AgentOutcome> {
-  const node = await authenticate(context, bodyKey)
+  const node = await authenticate(context, bodyKey, 'taken')
   if (!node.ok) return node.reason
   const { identity } = node.value
   const byShards = new Map<number, NewAnswer[]>()

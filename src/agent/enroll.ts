@@ -60,7 +60,14 @@ async function enrollHost(
   const { env, receivedAtMs } = context
   const { environment, secret } = known
   const node = await context.deadline.run(
-    upsertNode(env.DB, { environmentId: environment.id, host, secret, nowMs: receivedAtMs }),
+    upsertNode(env.DB, {
+      environmentId: environment.id,
+      host,
+      secret,
+      nowMs: receivedAtMs,
+      signingKeyId: context.keys.currentKeyId,
+      awaitsApproval: environment.approval === true,
+    }),
     ENROLL_D1_WITHIN_MS,
   )
   if (!node.ok) return refused(context, known, node.reason)
@@ -72,6 +79,7 @@ async function enrollHost(
     platformFamily: host.platformFamily,
     splayBucket: splayBucketOf(ordinal),
     issuedAtS,
+    ...(node.value.isPending ? { awaitsApproval: true } : {}),
   }
   context.presence.note(context, identity, 'enroll')
   context.enrolls.note(context, environment.id, secret.id ?? '', ENROLLED)

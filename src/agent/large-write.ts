@@ -76,7 +76,7 @@ async function putCopyAside(
   verdict: Exclude<WriteVerdict, 'whole'>,
 ): Promise<AgentOutcome | null> {
   const { env, deadline, receivedAtMs } = context
-  const node = await authenticate(context, reader.nodeKey)
+  const node = await authenticate(context, reader.nodeKey, 'taken')
   if (!node.ok)
     return reader.nodeKey === '' ? retry({ kind: 'bad-request', detail: 'not JSON' }) : node.reason
   const copy = await deadline.run(env.ARCHIVE.get(key))

@@ -9,6 +9,7 @@ export type NodeInvalidReason =
   | { kind: 'bad-mac' }
   | { kind: 'revoked'; ordinal: number }
   | { kind: 'issued-too-early' }
+  | { kind: 'superseded'; ordinal: number }
   | { kind: 'other-environment' }
   | { kind: 'wrong-secret' }
 

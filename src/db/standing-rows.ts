@@ -3,6 +3,7 @@
  * Statements and reading of one batch (db/snapshot-rows.ts).
  */
 
+import type { SupersededBefore } from '../fleet/superseded.ts'
 import type { KeyRevocation } from '../fleet/key-revocation.ts'
 
 export interface StandingRows {
@@ -10,6 +11,8 @@ export interface StandingRows {
   blockedOrdinals: number[]
   /** Of nodes that had to be approved. */
   approvedOrdinals: number[]
+  /** Nodes that were split from another machine. */
+  superseded: SupersededBefore[]
 }
 
 // Ordinals as one JSON list for 32,768 of them, so that a million of them are no million rows.
@@ -21,17 +24,20 @@ export const STANDING_STATEMENTS = [
     FROM key_revocations WHERE environment_id = ?1 OR environment_id IS NULL ORDER BY created_at, id`,
   `${LISTED} WHERE environment_id = ?1 AND blocked_at IS NOT NULL AND deleted_at IS NULL ${IN_CHUNKS}`,
   `${LISTED} WHERE environment_id = ?1 AND approved_at IS NOT NULL AND deleted_at IS NULL ${IN_CHUNKS}`,
+  `SELECT ordinal, key_minimum_s AS minimumIssuedAtS FROM nodes
+    WHERE environment_id = ?1 AND key_minimum_s > 0 AND deleted_at IS NULL`,
 ] as const
 
 /** What those statements brought. */
 export function standingRowsOf(results: readonly D1Result[]): StandingRows {
-  const [revocations, blocked, approved] = results.map(({ results: rows }) => rows)
+  const [revocations, blocked, approved, superseded] = results.map(({ results: rows }) => rows)
   return {
     revocations: ((revocations ?? []) as (Omit<KeyRevocation, 'keyId'> & { keyId: number | null })[]).map(
       ({ keyId, ...rest }) => (keyId === null ? rest : { ...rest, keyId }),
     ),
     blockedOrdinals: ordinalsOf(blocked),
     approvedOrdinals: ordinalsOf(approved),
+    superseded: (superseded ?? []) as SupersededBefore[],
   }
 }
 

@@ -84,7 +84,7 @@ async function originOfUpload(env: Env, object: R2Object, body: StoredBody): Pro
       throw new Error('a node key of a format that is not known yet')
     return null
   }
-  const node = await admit(context, identity.value)
+  const node = await admit(context, identity.value, 'taken')
   if (!node.ok) return null
   const { environmentId, nodeId, ordinal, platformFamily } = identity.value
   const receivedAtMs = Number(object.customMetadata?.['receivedAtMs'] ?? object.uploaded.getTime())

@@ -200,12 +200,17 @@ export class Environment extends DurableObject<Env> {
   }
 
   /**
-   * Whether a compilation has nothing to add. Heads of Workers before this one have no names, or such a Worker let
-   * their part go: then the same revision is installed again.
+   * Whether a compilation has nothing to add. Heads of Workers before this one have no names or superseded keys, or such
+   * a Worker let their part go: then the same revision is installed again.
    */
-  #isOutdated(revision: number, { revision: installed, namesPart }: EnvironmentHead): boolean {
-    const hasNames = namesPart !== undefined && this.#store.part(namesPart) !== null
-    return hasNames ? installed >= revision : installed > revision
+  #isOutdated(
+    revision: number,
+    { revision: installed, namesPart, supersededPart }: EnvironmentHead,
+  ): boolean {
+    const isWhole = [namesPart, supersededPart].every(
+      (part) => part === null || (part !== undefined && this.#store.part(part) !== null),
+    )
+    return isWhole ? installed >= revision : installed > revision
   }
 
   async #install(compiled: CompiledEnvironment, facts: SnapshotFacts): Promise<void> {

@@ -70,6 +70,11 @@ export interface EnvironmentHead {
   revokedPart: string | null
   /** Part with the nodes that had to be approved and were. Absent: none was. */
   approvedPart?: string
+  /**
+   * Part with the keys of nodes that were split from another machine (fleet/superseded.ts); null: there are none. Absent
+   * in heads of before nodes were split.
+   */
+  supersededPart?: string | null
   queries: readonly HeadQuery[]
   /** Absent where nobody watches, and in heads of before there was acceleration. */
   accelerated?: HeadAcceleration
@@ -117,6 +122,7 @@ export function partsOf(head: EnvironmentHead): string[] {
     ...configurationSetsOf(head),
     head.revokedPart,
     head.approvedPart ?? null,
+    head.supersededPart ?? null,
     head.namesPart ?? null,
     head.accelerated?.part ?? null,
     ...head.queries.map(({ targetPart }) => targetPart),

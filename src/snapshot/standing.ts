@@ -3,6 +3,7 @@
 import type { StandingRows } from '../db/standing-rows.ts'
 import { settled, type KeyRevocation } from '../fleet/key-revocation.ts'
 import { NodeSet } from '../fleet/node-set.ts'
+import { supersededBytes } from '../fleet/superseded.ts'
 import type { Bytes } from '../lib/bytes.ts'
 
 /** The members of a head that are about it; those that are not there are absent. */
@@ -10,6 +11,7 @@ export interface HeadStanding {
   minimumIssuedAtS: number
   revocations?: readonly KeyRevocation[]
   approvedPart?: string
+  supersededPart?: string | null
 }
 
 /** `keep` stores a part and gives its name. */
@@ -20,10 +22,11 @@ export async function headStanding(
 ): Promise<HeadStanding> {
   if (rows === undefined) return { minimumIssuedAtS }
   const { minimumIssuedAtS: least, revocations } = settled(rows.revocations, minimumIssuedAtS)
-  const approved = rows.approvedOrdinals
+  const { approvedOrdinals: approved, superseded } = rows
   return {
     minimumIssuedAtS: least,
     ...(revocations.length === 0 ? {} : { revocations }),
+    supersededPart: superseded.length === 0 ? null : await keep(supersededBytes(superseded)),
     ...(approved.length === 0 ? {} : { approvedPart: await keep(NodeSet.of(approved).toBytes()) }),
   }
 }

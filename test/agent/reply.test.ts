@@ -20,6 +20,7 @@ const NODE_INVALID: { [Kind in NodeInvalidReason['kind']]: Extract<NodeInvalidRe
   'bad-mac': { kind: 'bad-mac' },
   revoked: { kind: 'revoked', ordinal: 7 },
   'issued-too-early': { kind: 'issued-too-early' },
+  superseded: { kind: 'superseded', ordinal: 7 },
   'other-environment': { kind: 'other-environment' },
   'wrong-secret': { kind: 'wrong-secret' },
 }

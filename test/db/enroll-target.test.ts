@@ -25,13 +25,17 @@ interface Machine {
 
 /** Enrolls a machine; the ordinal of its node. */
 async function enroll(machine: Machine, policy: StoredIdentityPolicy = {}, quota?: number): Promise<number> {
+  nowMs += 1_000
+  return (await enrolled(machine, policy, quota)).ordinal
+}
+
+async function enrolled(machine: Machine, policy: StoredIdentityPolicy = {}, quota?: number) {
   const { uuid = 'u-1', serial = '', instance = 'i-1', host = 'box' } = machine
   const details = {
     system_info: { uuid, hardware_serial: serial },
     osquery_info: { instance_id: instance },
   }
   const secret = { hash: 'h', environmentId, id: `secret-of-${environmentId}`, rules: quota ? { quota } : {} }
-  nowMs += 1_000
   const node = await upsertNode(server.env.DB, {
     environmentId,
     host: describeHost(host, '9', details, policyOf(policy)),
@@ -39,7 +43,7 @@ async function enroll(machine: Machine, policy: StoredIdentityPolicy = {}, quota
     nowMs,
   })
   if (!node.ok) throw new Error(node.reason)
-  return node.value.ordinal
+  return node.value
 }
 
 async function set(ordinal: number, columns: string): Promise<void> {
@@ -161,5 +165,27 @@ describe('a node of before the policy was changed', () => {
   it('is none of hosts that only agree in a fact that names nobody any more', async () => {
     await enroll({ uuid: 'u-1', serial: 'sn-1', instance: 'a' })
     expect(await enroll({ uuid: 'u-2', serial: 'sn-1', instance: 'b' })).toBe(1)
+  })
+})
+
+describe('the second that a key is of', () => {
+  const secondOf = async (machine: Machine) => (await enrolled(machine)).issuedAtS
+
+  it('is that of the enroll, and the same for one that was sent twice', async () => {
+    expect(await secondOf({})).toBe(Math.floor(nowMs / 1_000))
+    expect(await secondOf({})).toBe(Math.floor(nowMs / 1_000))
+  })
+
+  it('is another for each of the machines that enroll as one node within a second', async () => {
+    const first = await secondOf({ instance: 'a' })
+    expect(await secondOf({ instance: 'b' })).toBe(first + 1)
+    expect(await secondOf({ instance: 'b', host: 'other' })).toBe(first + 2)
+    expect(await secondOf({ instance: 'b', host: 'other' })).toBe(first + 2)
+  })
+
+  it('is never one whose keys do not count, whatever the clock of the isolate says', async () => {
+    await enrolled({})
+    await set(0, `key_minimum_s = ${Math.floor(nowMs / 1_000) + 40}`)
+    expect(await secondOf({})).toBe(Math.floor(nowMs / 1_000) + 40)
   })
 })

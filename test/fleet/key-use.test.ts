@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { GRACE_S, noteKeyUse, twoKeysOf, type KeySighting, type KeyUse } from '../../src/fleet/key-use.ts'
 
+type Seen = readonly [key: 'a' | 'b' | 'c', atS: number]
+
 /** What comes of sightings: `a` was issued at second 0, `b` at 1,000, `c` at 2,000. */
-function seen(...sightings: readonly [key: 'a' | 'b' | 'c', atS: number][]) {
+function seen(...sightings: readonly Seen[]) {
   let use: KeyUse | null = null
   for (const [key, atS] of sightings) {
     const sighting: KeySighting = { issuedS: { a: 0, b: 1_000, c: 2_000 }[key], atS }
@@ -12,7 +14,7 @@ function seen(...sightings: readonly [key: 'a' | 'b' | 'c', atS: number][]) {
 }
 
 describe('one machine', () => {
-  it.each<[string, Parameters<typeof seen>]>([
+  it.each<[string, readonly Seen[]]>([
     [
       'with one key',
       [

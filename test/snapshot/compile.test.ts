@@ -54,7 +54,12 @@ describe('compileEnvironment', () => {
   it('says which keys were revoked, and names the approved and the blocked nodes', async () => {
     const paced = { issuedBeforeS: 9, fromS: 9, overS: 60 }
     const atOnce = { issuedBeforeS: 7, fromS: 7, overS: 0 }
-    const standing = { revocations: [paced, atOnce], blockedOrdinals: [4], approvedOrdinals: [1, 2] }
+    const standing = {
+      revocations: [paced, atOnce],
+      blockedOrdinals: [4],
+      approvedOrdinals: [1, 2],
+      superseded: [],
+    }
     const compiled = await compileEnvironment({ ...ROWS, revokedOrdinals: [3], standing })
     const { minimumIssuedAtS, revocations, approvedPart = '' } = compiled.standing
     expect({ minimumIssuedAtS, revocations }).toEqual({ minimumIssuedAtS: 7, revocations: [paced] })
