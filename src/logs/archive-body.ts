@@ -6,6 +6,7 @@ import type { ArchiveWriter } from './archive-writer.ts'
 import { entriesOf, surveyBody, type BodyEntry, type BodySurvey } from './body-survey.ts'
 import type { Delivery } from './delivery.ts'
 import { envelopeOf, EventIds, factsOfResult, type LineFacts, type LineSource } from './line.ts'
+import type { LineWatches } from './line-watch.ts'
 import { putQuarantine, type QuarantineReason } from './quarantine.ts'
 import { sourceOf, UNKNOWN_NAME, type SourceFacts } from './source-facts.ts'
 
@@ -19,6 +20,7 @@ export async function archiveBody(
   delivery: Delivery,
   facts: SourceFacts,
   writer: ArchiveWriter,
+  watches: LineWatches,
 ): Promise<void> {
   if (delivery.body.receivedBytes > MAX_LOG_BODY_BYTES) return putAside(env, delivery, 'too-large')
   const survey = await surveyBody(delivery.body)
@@ -27,7 +29,7 @@ export async function archiveBody(
   const fault = faultOf(survey.value)
   if (fault !== null) return putAside(env, delivery, fault)
   if (data === 'nothing') return
-  const sorted = new EntrySorter(delivery, facts, logType === 'status', writer)
+  const sorted = new EntrySorter(delivery, facts, logType === 'status', writer, watches)
   for await (const entry of entries ?? entriesOf(delivery.body)) await sorted.take(entry)
   if (sorted.tooLarge) await putAside(env, delivery, 'line-too-large')
   if (sorted.strays.length > 0) await putStrays(env, delivery, sorted.strays)
@@ -49,14 +51,22 @@ class EntrySorter {
   readonly #source: LineSource
   readonly #isStatus: boolean
   readonly #writer: ArchiveWriter
+  readonly #watches: LineWatches
   readonly #ids: EventIds
 
-  constructor(delivery: Delivery, facts: SourceFacts, isStatus: boolean, writer: ArchiveWriter) {
+  constructor(
+    delivery: Delivery,
+    facts: SourceFacts,
+    isStatus: boolean,
+    writer: ArchiveWriter,
+    watches: LineWatches,
+  ) {
     this.#delivery = delivery
     this.#facts = facts
     this.#source = sourceOf(delivery.origin, facts)
     this.#isStatus = isStatus
     this.#writer = writer
+    this.#watches = watches
     this.#ids = new EventIds(delivery.origin.nodeId)
   }
 
@@ -70,6 +80,7 @@ class EntrySorter {
       const facts = { type, name, pack, query, eventId, index }
       const envelope = envelopeOf(this.#source, facts, bytes)
       await this.#writer.add(this.#delivery.sourceId, this.#source, facts, envelope)
+      this.#watches.see({ origin: this.#delivery.origin, type, name, index, bytes })
     }
   }
 }

@@ -9,6 +9,7 @@ import { archiveBody } from './archive-body.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { openDelivery, type Delivery } from './delivery.ts'
 import { inboxKey, metadataOf } from './inbox.ts'
+import { LineWatches } from './line-watch.ts'
 import {
   decodeMessage,
   encodeMessage,
@@ -65,6 +66,7 @@ export async function consumeLogs(batch: MessageBatch, env: Env): Promise<void> 
     } else if (content.kind === 'audit') await run.takeAudit({ messages, content })
   }
   await run.settle()
+  await run.watches.finish()
 }
 
 function isOfBody(work: Work): work is Work<BodyMessage> {
@@ -90,6 +92,7 @@ async function worksOf(messages: readonly Message[]): Promise<Work[]> {
 
 /** One batch's way through the archive: taken, then settled, in slices that fit into memory. */
 class ConsumerRun {
+  readonly watches = new LineWatches([])
   readonly #env: Env
   readonly #writer: ArchiveWriter
   readonly #lookup: SourceLookup
@@ -160,7 +163,7 @@ class ConsumerRun {
       const { origin, sourceId, inboxKey: key } = delivery
       const facts = await this.#lookup.factsOf(origin.environmentId, origin.nodeId)
       try {
-        await archiveBody(this.#env, delivery, facts, this.#writer)
+        await archiveBody(this.#env, delivery, facts, this.#writer, this.watches)
       } catch (error) {
         if (!(error instanceof BodyGone)) throw error
       }

@@ -8,6 +8,7 @@ import { archiveBody } from '../../src/logs/archive-body.ts'
 import type { ArchiveWriter } from '../../src/logs/archive-writer.ts'
 import { entriesOf, surveyBody } from '../../src/logs/body-survey.ts'
 import { envelopeOf, EventIds, factsOfResult, linesOf } from '../../src/logs/line.ts'
+import { LineWatches } from '../../src/logs/line-watch.ts'
 import { NOTHING_KNOWN, sourceOf, UNKNOWN_NAME } from '../../src/logs/source-facts.ts'
 import { BodyUnreadable, chunksOf, type StoredBody } from '../../src/logs/stored-body.ts'
 import { originAt } from '../logs/support.ts'
@@ -252,6 +253,6 @@ async function archived(body: StoredBody) {
     add: async (_sourceId, _origin, _facts, envelope) => void envelopes.push(envelope),
   }
   const delivery = { sourceId: 's', origin: ORIGIN, body, inboxKey: null }
-  await archiveBody({} as Env, delivery, NOTHING_KNOWN, writer as ArchiveWriter)
+  await archiveBody({} as Env, delivery, NOTHING_KNOWN, writer as ArchiveWriter, new LineWatches([]))
   return [...linesOf(concatBytes(envelopes))].map(({ header, line }) => ({ ...header, line: textOf(line) }))
 }
