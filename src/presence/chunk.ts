@@ -4,9 +4,11 @@ import type { Bytes } from '../lib/bytes.ts'
 import { PRESENCE_KINDS, type LastSeen, type Sighting } from './kinds.ts'
 
 export const ORDINALS_PER_CHUNK = 4_096
-/** Six kinds, the configuration version, one spare: 32 bytes a node, 128 KiB a chunk. */
+/** Six kinds, the configuration version, the newest key: 32 bytes a node, 128 KiB a chunk. */
 const COLUMNS = 8
 const CONFIGURATION_COLUMN = 6
+/** Spare before keys were watched, so that 0 is: not known. */
+const KEY_COLUMN = 7
 const CHUNK_BYTES = ORDINALS_PER_CHUNK * COLUMNS * 4
 
 export function emptyChunk(): Bytes {
@@ -45,6 +47,33 @@ export function readLastSeen(chunk: Bytes, ordinal: number): LastSeen {
     ordinal,
     atS: atS as LastSeen['atS'],
     configurationVersion: view.getUint32(base + CONFIGURATION_COLUMN * 4),
+  }
+}
+
+/** When the newest key that an ordinal was seen with was issued; 0: none was seen. */
+export function newestKeyS(chunk: Bytes, ordinal: number): number {
+  return new DataView(chunk.buffer, chunk.byteOffset).getUint32(keyPlaceOf(ordinal))
+}
+
+export function setNewestKeyS(chunk: Bytes, ordinal: number, issuedS: number): void {
+  new DataView(chunk.buffer, chunk.byteOffset).setUint32(keyPlaceOf(ordinal), issuedS)
+}
+
+function keyPlaceOf(ordinal: number): number {
+  return ((ordinal % ORDINALS_PER_CHUNK) * COLUMNS + KEY_COLUMN) * 4
+}
+
+/** The places in a chunk of nodes that were served a configuration at or after a time (over 0), and its version. */
+export function* configurationsSince(
+  chunk: Bytes,
+  atS: number,
+): Generator<{ place: number; version: number }> {
+  const view = new DataView(chunk.buffer, chunk.byteOffset)
+  const column = PRESENCE_KINDS.indexOf('config')
+  for (let place = 0; place < ORDINALS_PER_CHUNK; place += 1) {
+    const base = place * COLUMNS * 4
+    if (view.getUint32(base + column * 4) >= atS)
+      yield { place, version: view.getUint32(base + CONFIGURATION_COLUMN * 4) }
   }
 }
 

@@ -9,8 +9,19 @@ import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { msSince } from '../lib/time.ts'
 import { AGENTS_SCHEMA, AgentStore } from './agent-store.ts'
-import { emptyChunk, noteSighting, ORDINALS_PER_CHUNK, placesSeenSince, readLastSeen } from './chunk.ts'
+import {
+  configurationsSince,
+  emptyChunk,
+  newestKeyS,
+  noteSighting,
+  ORDINALS_PER_CHUNK,
+  placesSeenSince,
+  readLastSeen,
+  setNewestKeyS,
+} from './chunk.ts'
+import { reportClones } from './clone-report.ts'
 import { HAND_OVER_SCHEMA, HandOver } from './hand-over.ts'
+import { KEY_WATCH_SCHEMA, KeyWatch } from './key-watch.ts'
 import type { LastSeen, RideAlong, Sighting } from './kinds.ts'
 
 const SCHEMA = [
@@ -18,6 +29,7 @@ const SCHEMA = [
    CREATE TABLE counters (name TEXT PRIMARY KEY, total INTEGER NOT NULL) WITHOUT ROWID;`,
   `${AGENTS_SCHEMA}
    ${HAND_OVER_SCHEMA}`,
+  KEY_WATCH_SCHEMA,
 ]
 /** Under load a chunk is written once in this time. */
 const WRITE_EVERY_MS = 60_000
@@ -33,12 +45,18 @@ export class Presence extends DurableObject<Env> {
 
   readonly #agents: AgentStore
   readonly #handOver: HandOver
+  readonly #keys: KeyWatch
+  #isReporting = false
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     applySchema(ctx.storage, SCHEMA)
     this.#agents = new AgentStore(ctx.storage.sql)
     this.#handOver = new HandOver(ctx, env.DB, this.#agents)
+    this.#keys = new KeyWatch(ctx.storage.sql, {
+      newestS: (ordinal) => newestKeyS(this.#chunkOf(ordinal), ordinal),
+      setNewest: (ordinal, issuedS) => setNewestKeyS(this.#chunkOf(ordinal), ordinal, issuedS),
+    })
   }
 
   /** Takes one isolate's sightings, counters, and what rode along (nothing from a Worker of before). */
@@ -48,8 +66,28 @@ export class Presence extends DurableObject<Env> {
     rides: readonly RideAlong[] = [],
   ): Promise<void> {
     const nowMs = Date.now()
+    // Before the chunks are written: what keys are new goes with them.
+    this.#keys.take(rides)
     this.#note(sightings, counters, nowMs)
+    this.ctx.waitUntil(this.#reportClones())
     if (this.#agents.take(rides, Math.floor(nowMs / 1_000))) await this.#handOver.plan()
+  }
+
+  /** What fails is tried again with a later flush: machines that share a node go on polling. */
+  async #reportClones(): Promise<void> {
+    if (this.#isReporting) return
+    this.#isReporting = true
+    const [environmentId = ''] = (this.ctx.id.name ?? '').split('/')
+    try {
+      for (const { ordinal, keys } of this.#keys.untold(Math.floor(Date.now() / 1_000))) {
+        const verdict = await reportClones(this.env, environmentId, ordinal, { kind: 'two-keys', ...keys })
+        this.#keys.told(ordinal, verdict, Math.floor(Date.now() / 1_000))
+      }
+    } catch (error) {
+      console.warn(JSON.stringify({ event: 'clones-not-settled', error: String(error) }))
+    } finally {
+      this.#isReporting = false
+    }
   }
 
   /** What rode along goes on to D1. */
@@ -100,13 +138,25 @@ export class Presence extends DurableObject<Env> {
 
   /** The ordinals that were seen doing anything at or after a time (over 0), as the bytes of a NodeSet. */
   seenSince(atS: number): Bytes {
-    const rows = this.ctx.storage.sql.exec<{ chunk: number }>('SELECT chunk FROM chunks').toArray()
     const seen = new NodeSet()
-    for (const chunk of new Set([...rows.map((row) => row.chunk), ...this.#chunks.keys()])) {
+    for (const chunk of this.#knownChunks()) {
       for (const place of placesSeenSince(this.#chunk(chunk).bytes, atS))
         seen.add(chunk * ORDINALS_PER_CHUNK + place)
     }
     return seen.toBytes()
+  }
+
+  /** By configuration version, who was last served it, at or after a time (over 0), as the bytes of a NodeSet. */
+  holders(atS: number): { version: number; bits: Bytes }[] {
+    const sets = new Map<number, NodeSet>()
+    for (const chunk of this.#knownChunks()) {
+      for (const { place, version } of configurationsSince(this.#chunk(chunk).bytes, atS)) {
+        const set = sets.get(version) ?? new NodeSet()
+        set.add(chunk * ORDINALS_PER_CHUNK + place)
+        sets.set(version, set)
+      }
+    }
+    return [...sets].map(([version, set]) => ({ version, bits: set.toBytes() }))
   }
 
   /** What isolates counted, since ever. */
@@ -116,6 +166,11 @@ export class Presence extends DurableObject<Env> {
       'SELECT name, total FROM counters',
     )
     return Object.fromEntries(rows.toArray().map(({ name, total }) => [name, total]))
+  }
+
+  #knownChunks(): Set<number> {
+    const rows = this.ctx.storage.sql.exec<{ chunk: number }>('SELECT chunk FROM chunks').toArray()
+    return new Set([...rows.map((row) => row.chunk), ...this.#chunks.keys()])
   }
 
   #writeCounters(nowMs: number): void {
@@ -128,6 +183,10 @@ export class Presence extends DurableObject<Env> {
     }
     this.#counted.clear()
     this.#countersWrittenAtMs = nowMs
+  }
+
+  #chunkOf(ordinal: number): Bytes {
+    return this.#chunk(Math.floor(ordinal / ORDINALS_PER_CHUNK)).bytes
   }
 
   #chunk(chunk: number): { bytes: Bytes; writtenAtMs: number } {
