@@ -14,6 +14,7 @@ export { CarveSession } from './carves/carve-session.ts'
 export { Feed } from './queries/feed.ts'
 export { Sink } from './logs/deliver/sink.ts'
 export { Tail } from './logs/tail/tail.ts'
+export { Costs } from './costs/costs.ts'
 
 const app = createApp()
 const agentApp = createAgentApp()

@@ -25,10 +25,16 @@ export interface NodeCost {
   value: number
 }
 
+/** Values by bucket, ascending; what `bucketOf` says of a value. */
+export interface HistogramBucket {
+  bucket: number
+  count: number
+}
+
 /** One metric of some answers; plain data, so that it travels between objects. */
 export interface MetricTally {
   /** Bucket and how many answers are in it, ascending. */
-  buckets: { bucket: number; count: number }[]
+  buckets: HistogramBucket[]
   /** The worst first. */
   worst: NodeCost[]
 }
@@ -92,7 +98,8 @@ function perMetric<T>(make: (metric: CostMetric) => T): Record<CostMetric, T> {
   }
 }
 
-function bucketOf(value: number): number {
+/** The bucket of a value that is not negative. */
+export function bucketOf(value: number): number {
   const whole = Math.round(value)
   if (whole < EXACT_BELOW) return whole
   return EXACT_BELOW + Math.floor(Math.log2(whole / EXACT_BELOW) * BUCKETS_PER_DOUBLING)
@@ -104,7 +111,7 @@ function valueOf(bucket: number): number {
   return Math.round(EXACT_BELOW * 2 ** ((bucket - EXACT_BELOW + 0.5) / BUCKETS_PER_DOUBLING))
 }
 
-function addToBucket(buckets: MetricTally['buckets'], bucket: number, count: number): void {
+export function addToBucket(buckets: HistogramBucket[], bucket: number, count: number): void {
   const index = buckets.findIndex((other) => other.bucket >= bucket)
   const found = buckets[index]
   if (found?.bucket === bucket) found.count += count
@@ -118,7 +125,7 @@ function addWorst(worst: NodeCost[], node: NodeCost): void {
 }
 
 /** The value at or below which this share of the answers lies. */
-function quantile(buckets: MetricTally['buckets'], share: number): number {
+export function quantile(buckets: readonly HistogramBucket[], share: number): number {
   const total = buckets.reduce((sum, { count }) => sum + count, 0)
   let below = 0
   for (const { bucket, count } of buckets) {

@@ -13,6 +13,7 @@ import { Directory as RealDirectory } from '../../src/snapshot/directory.ts'
 import { Environment as RealEnvironment } from '../../src/snapshot/environment.ts'
 import { Presence as RealPresence } from '../../src/presence/presence.ts'
 import { Sink as RealSink } from '../../src/logs/deliver/sink.ts'
+import { Costs as RealCosts } from '../../src/costs/costs.ts'
 import { Tail as RealTail } from '../../src/logs/tail/tail.ts'
 import { Feed as RealFeed } from '../../src/queries/feed.ts'
 import { consumeQueue } from '../../src/queue.ts'
@@ -138,6 +139,7 @@ const NAMESPACES = [
   'FEED',
   'SINK',
   'TAIL',
+  'COSTS',
 ] as const
 
 function faultyEnv(env: Env): Env {
@@ -181,6 +183,7 @@ export class Sink extends RealSink {
     super(ctx, faultyEnv(env))
   }
 }
+export class Costs extends RealCosts {}
 export class Tail extends RealTail {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, faultyEnv(env))

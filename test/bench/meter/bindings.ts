@@ -23,6 +23,7 @@ const NAMESPACES = {
   FEED: 'Feed',
   SINK: 'Sink',
   TAIL: 'Tail',
+  COSTS: 'Costs',
 } as const
 const QUEUES = ['LOGS', 'DELIVERIES', 'COMPACTIONS'] as const
 

@@ -8,6 +8,7 @@ import { createAgentApp, createApp, type App } from '../../../src/app.ts'
 import { CarveSession as RealCarveSession } from '../../../src/carves/carve-session.ts'
 import { Archive as RealArchive } from '../../../src/logs/archive.ts'
 import { Sink as RealSink } from '../../../src/logs/deliver/sink.ts'
+import { Costs as RealCosts } from '../../../src/costs/costs.ts'
 import { Tail as RealTail } from '../../../src/logs/tail/tail.ts'
 import { consumeQueue } from '../../../src/queue.ts'
 import { decodeMessage } from '../../../src/logs/message.ts'
@@ -69,6 +70,11 @@ export class Tail extends RealTail {
     super(watchStorage(ctx), meteredEnv(env))
   }
 }
+export class Costs extends RealCosts {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(watchStorage(ctx), meteredEnv(env))
+  }
+}
 // By name, because the bundler calls one of two classes of a name another.
 for (const [name, metered, real] of [
   ['Directory', Directory, RealDirectory],
@@ -80,6 +86,7 @@ for (const [name, metered, real] of [
   ['Feed', Feed, RealFeed],
   ['Sink', Sink, RealSink],
   ['Tail', Tail, RealTail],
+  ['Costs', Costs, RealCosts],
 ] as const) {
   meterMethods(metered.prototype, real.prototype, name)
 }

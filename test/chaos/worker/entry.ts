@@ -20,6 +20,7 @@ export const CarveSession = chaotic(product.CarveSession, 'CarveSession')
 export const Feed = chaotic(product.Feed, 'Feed')
 export const Sink = chaotic(product.Sink, 'Sink')
 export const Tail = chaotic(product.Tail, 'Tail')
+export const Costs = chaotic(product.Costs, 'Costs')
 
 const { default: worker } = product
 
