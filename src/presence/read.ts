@@ -44,6 +44,25 @@ export async function seenSince(
   return seen
 }
 
+/** By configuration version, the nodes that were last served it, at or after a time in seconds (over 0). */
+export async function holdersOf(
+  env: Env,
+  environmentId: string,
+  highestOrdinal: number,
+  atS: number,
+): Promise<Map<number, NodeSet>> {
+  const holders = new Map<number, NodeSet>()
+  const parts = await Promise.all(
+    objectsOf(highestOrdinal).map((ordinal) => presenceStub(env, environmentId, ordinal).holders(atS)),
+  )
+  for (const { version, bits } of parts.flat()) {
+    const set = holders.get(version) ?? new NodeSet()
+    set.addAll(NodeSet.fromBytes(bits))
+    holders.set(version, set)
+  }
+  return holders
+}
+
 /** What isolates counted of an environment since ever, by name: requests of each kind, and oddities. */
 export async function countersOf(
   env: Env,

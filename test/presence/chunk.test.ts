@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { emptyChunk, noteSighting, ORDINALS_PER_CHUNK, readLastSeen } from '../../src/presence/chunk.ts'
+import {
+  configurationsSince,
+  emptyChunk,
+  noteSighting,
+  ORDINALS_PER_CHUNK,
+  readLastSeen,
+} from '../../src/presence/chunk.ts'
 import { PRESENCE_KINDS, type PresenceKind, type Sighting } from '../../src/presence/kinds.ts'
 
 const NEVER = { enroll: 0, config: 0, log: 0, read: 0, write: 0, carve: 0 }
@@ -85,5 +91,19 @@ describe('a chunk of presence', () => {
       new DataView(chunk.buffer).getUint32(32 + index * 4),
     )
     expect(words).toEqual([1, 2, 3, 4, 5, 6, 7, 0])
+  })
+})
+
+describe('configurationsSince', () => {
+  it('says who was served which version from a time on', () => {
+    const chunk = emptyChunk()
+    noteSighting(chunk, seen(3, 'config', 100, 7), 200)
+    noteSighting(chunk, seen(4, 'config', 150, 8), 200)
+    noteSighting(chunk, seen(5, 'log', 150), 200)
+    expect([...configurationsSince(chunk, 1)]).toEqual([
+      { place: 3, version: 7 },
+      { place: 4, version: 8 },
+    ])
+    expect([...configurationsSince(chunk, 101)]).toEqual([{ place: 4, version: 8 }])
   })
 })
