@@ -141,7 +141,8 @@ async function ordinalsAtOnce(db: ControlDb, wanted: SQL | undefined): Promise<N
   return NodeSet.of(rows.map(({ ordinal }) => ordinal))
 }
 
-async function ordinalsInPages(db: ControlDb, wanted: SQL | undefined): Promise<NodeSet> {
+/** The ordinals of the nodes that a condition means, deleted ones too unless it says otherwise. */
+export async function ordinalsInPages(db: ControlDb, wanted: SQL | undefined): Promise<NodeSet> {
   const set = new NodeSet()
   let last = -1
   for (;;) {

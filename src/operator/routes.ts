@@ -20,6 +20,7 @@ import { addConfigurationVersionRoutes } from './configuration-versions.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
 import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
+import { addEnvironmentKeyRoutes } from './environment-keys.ts'
 import { addEnvironmentRoutes } from './environments.ts'
 import { addErasureRoutes } from './erasures.ts'
 import { addFlagfileRoutes } from './flagfile.ts'
@@ -57,6 +58,7 @@ const ANSWER_WITHIN_MS = 20_000
 /** In the order of the OpenAPI document. */
 const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
+  addEnvironmentKeyRoutes,
   addEnrollSecretRoutes,
   addNodeRoutes,
   addNodeConfigurationRoutes,
