@@ -61,7 +61,8 @@ const groupsSchema = z
     groups: z.int(),
     rows: z.int(),
     nodes: z.int(),
-    complete: z.boolean().openapi({ description: 'False: too many rows or groups, the counts are too low' }),
+    complete: z.boolean().openapi({ description: 'False: not counted to the end, or too many groups' }),
+    continues: z.boolean().openapi({ description: 'The same request again counts on from here' }),
   })
   .openapi('QueryGroups')
 

@@ -5,17 +5,17 @@
  */
 
 import { DurableObject } from 'cloudflare:workers'
-import { NodeSet } from '../fleet/node-set.ts'
 import type { Standing } from '../fleet/straggler.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { applySchema } from '../lib/object-schema.ts'
-import { shardOf } from '../snapshot/remaining.ts'
 import type { AnswerCounts, AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
 import { ArrivalStore, type ArrivalWithRows } from './arrival-store.ts'
 import { AnswerLog, type AnswersToLog } from './answer-log.ts'
 import { linkCarves, noteCarves } from './carve-linker.ts'
 import * as limits from './constants.ts'
+import { CountStore } from './count-store.ts'
 import { cutRows } from './cut-rows.ts'
+import { learnQueries } from './learn-queries.ts'
 import { feedStub } from './shard-name.ts'
 import { offerTo, type OfferedQuery } from './shard-offers.ts'
 import { RemainingReports } from './remaining-reports.ts'
@@ -35,6 +35,7 @@ export class AnswerShard extends DurableObject<Env> {
   readonly #log: AnswerLog
   readonly #watches: ShardWatches
   readonly #segments: SegmentStore
+  readonly #counts: CountStore
   readonly #rows: StoredRows
   readonly #mover: ResultMover
   readonly #reports: RemainingReports
@@ -47,6 +48,7 @@ export class AnswerShard extends DurableObject<Env> {
     this.#log = new AnswerLog(ctx.storage.sql)
     this.#watches = new ShardWatches(this.#arrivals, (number, report) => this.#tellFeed(number, report))
     this.#segments = new SegmentStore(ctx.storage)
+    this.#counts = new CountStore(ctx.storage)
     const stores = {
       answers: this.#store,
       arrivals: this.#arrivals,
@@ -172,12 +174,10 @@ export class AnswerShard extends DurableObject<Env> {
   async answersToLog(number: number): Promise<AnswersToLog | null> {
     const query = this.#store.query(number)
     const after = this.#log.loggedUpTo(number)
-    const [most, mostBytes] = [limits.MAX_ANSWERS_TO_LOG, limits.MAX_ANSWER_BYTES_TO_LOG]
+    const { MAX_ANSWERS_TO_LOG: most, MAX_ANSWER_BYTES_TO_LOG: mostBytes } = limits
     const answers = await this.arrivals(number, after, most, mostBytes)
-    const last = answers.at(-1)
-    if (query !== null && last !== undefined) {
-      return { queryId: query.id, after, upTo: last.arrival, answers }
-    }
+    const upTo = answers.at(-1)?.arrival
+    if (query !== null && upTo !== undefined) return { queryId: query.id, after, upTo, answers }
     this.#log.confirm(number, after, after)
     return null
   }
@@ -190,6 +190,16 @@ export class AnswerShard extends DurableObject<Env> {
     // Those that trickle in wait for others; a backlog goes on at once.
     const isBacklog = last - upTo >= limits.MAX_ANSWERS_TO_LOG
     await this.#wakeWithin(isBacklog ? limits.REPORT_LAST_AFTER_MS : limits.LOG_ANSWERS_WITHIN_MS)
+  }
+
+  /** How far an operator's count of this query's rows came, under its key; null: it is not begun. */
+  rowCount(number: number, key: string): Bytes | null {
+    return this.#counts.get(number, key)
+  }
+
+  /** Keeps how far it came. */
+  keepRowCount(number: number, key: string, bytes: Bytes): void {
+    this.#counts.put(number, key, bytes, Date.now())
   }
 
   /** The nodes of this shard in a range of ordinals that are settled in this way, as a NodeSet's bytes. */
@@ -221,6 +231,7 @@ export class AnswerShard extends DurableObject<Env> {
       this.#segments.doom(number, nowMs, nowMs + limits.PUTS_END_WITHIN_MS)
       this.#store.erase(number)
       this.#log.erase(number)
+      this.#counts.erase(number)
     })
     this.#watches.drop(number)
     await this.#wakeWithin(limits.REPORT_LAST_AFTER_MS)
@@ -270,17 +281,9 @@ export class AnswerShard extends DurableObject<Env> {
   }
 
   /** Asks the environment for definitions of queries that are new here. */
-  async #learn(numbers: readonly number[]): Promise<void> {
-    const unknown = numbers.filter(
-      (number) => this.#store.query(number) === null && !this.#store.isErased(number),
-    )
-    if (unknown.length === 0) return
-    const { shards, shard } = this.#place
-    for (const query of await this.#environment().definitions(unknown)) {
-      if (this.#store.isErased(query.number)) continue
-      const targets = NodeSet.fromBytes(query.targets).filter((ordinal) => shardOf(ordinal, shards) === shard)
-      this.#store.putQuery({ ...query, targets: targets.toBytes() })
-    }
+  #learn(numbers: readonly number[]): Promise<void> {
+    const definitions = (unknown: number[]) => this.#environment().definitions(unknown)
+    return learnQueries(this.#store, numbers, () => this.#place, definitions)
   }
 
   async #linkCarves(): Promise<void> {

@@ -13,6 +13,7 @@ import {
   type Arrival,
 } from './arrival-store.ts'
 import { ANSWER_CHUNK_BYTES } from './constants.ts'
+import { COUNT_SCHEMA_STEP } from './count-store.ts'
 import { SEGMENT_SCHEMA_STEP } from './segment-store.ts'
 
 export const SHARD_SCHEMA = [
@@ -34,6 +35,7 @@ export const SHARD_SCHEMA = [
   FAILED_SCHEMA_STEP,
   SEGMENT_SCHEMA_STEP,
   OFFERS_KEPT_SCHEMA_STEP,
+  COUNT_SCHEMA_STEP,
 ]
 
 /** A query as a shard knows it: the targets are those of this shard only. */

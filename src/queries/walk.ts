@@ -70,7 +70,15 @@ export async function* walkRows(
 
 async function answerOf(record: StoredAnswer, filter: RowFilter): Promise<WalkedAnswer> {
   const { nodeId, receivedAtMs } = record
-  const isMeant = filter.nodeId === null || filter.nodeId === nodeId
-  const rows = record.rows === null || !isMeant ? [] : splitRows(await inflateRows(record.rows))
-  return { nodeId, receivedAtMs, rows: rows.map(rowTextOf).filter((row) => matchesRow(filter, row)) }
+  return { nodeId, receivedAtMs, rows: await matchingRows(record, filter) }
+}
+
+/** The rows of an answer that match. */
+export async function matchingRows(
+  { nodeId, rows }: Pick<StoredAnswer, 'nodeId' | 'rows'>,
+  filter: RowFilter,
+): Promise<string[]> {
+  if (rows === null || (filter.nodeId !== null && filter.nodeId !== nodeId)) return []
+  const texts = splitRows(await inflateRows(rows)).map(rowTextOf)
+  return filter.column === null ? texts : texts.filter((row) => matchesRow(filter, row))
 }

@@ -148,6 +148,7 @@ describe('groups', () => {
       rows: 5,
       nodes: 3,
       complete: true,
+      continues: false,
     })
   })
 
@@ -162,6 +163,7 @@ describe('groups', () => {
       rows: 3,
       nodes: 2,
       complete: true,
+      continues: false,
     })
   })
 
