@@ -1,5 +1,6 @@
 /** What the cron trigger runs each minute. */
 
+import { noteKeysPresent } from './agent/key-fingerprints.ts'
 import { exportAudit } from './logs/export-audit.ts'
 import { wakeSinksNowAndThen } from './logs/deliver/wake-up.ts'
 import { scheduleCompaction } from './logs/compact/schedule.ts'
@@ -18,6 +19,7 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
     'wake-sinks': wakeSinksNowAndThen,
     'ask-late-enrollments': askLateEnrollments,
     'tell-webhooks': tellWebhooks,
+    'note-signing-keys': noteKeysPresent,
   }
   for (const [duty, run] of Object.entries(duties)) {
     try {

@@ -48,6 +48,7 @@ import { addQuarantineRoutes } from './quarantine.ts'
 import { limitBody } from './request-body.ts'
 import { faultsOf } from './request-faults.ts'
 import { addRetentionRoutes } from './retention.ts'
+import { addSigningKeyRoutes } from './signing-keys.ts'
 import { addSinkQuarantineRoutes } from './sink-quarantine.ts'
 import { addSinkReplayRoutes } from './sink-replays.ts'
 import { addSinkRoutes } from './sinks.ts'
@@ -92,6 +93,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addSinkRoutes,
   addSinkReplayRoutes,
   addSinkQuarantineRoutes,
+  addSigningKeyRoutes,
   addOperatorTokenRoutes,
   addAuditRoutes,
   addOpenApiRoute,
