@@ -3,6 +3,7 @@
 import type { Deadline } from '../lib/deadline.ts'
 import type { SnapshotSource } from '../snapshot/source.ts'
 import type { PresenceBuffer } from '../presence/buffer.ts'
+import type { EnrollDamper } from './enroll-damper.ts'
 import type { EnrollUsage } from './enroll-usage.ts'
 import type { Holds } from './holds.ts'
 import type { AgentOutcome } from './outcome.ts'
@@ -17,6 +18,7 @@ export interface AgentContext {
   presence: PresenceBuffer
   holds: Holds
   enrolls: EnrollUsage
+  damper: EnrollDamper
   /** The environment that the URL names (osctrl's layout), or null where it names none. */
   environmentReference: string | null
   receivedAtMs: number

@@ -3,15 +3,18 @@
 import { upsertNode } from '../db/node-upsert.ts'
 import { ruleAgainst } from '../fleet/enroll-rules.ts'
 import { describeHost, readHostDetails, withoutNuls, type EnrollingHost } from '../fleet/identity.ts'
+import { policyOf } from '../fleet/identity-policy.ts'
 import { splayBucketOf } from '../fleet/splay.ts'
 import { ENROLLED } from '../snapshot/enroll-counts.ts'
 import { environmentIdOf } from '../snapshot/head.ts'
-import { environmentNamed } from './authenticate.ts'
+import { SnapshotUnavailable } from '../snapshot/source.ts'
+import { admit, environmentNamed } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import { ENROLL_D1_WITHIN_MS, MAX_ENROLLS_IN_FLIGHT } from './constants.ts'
 import type { AgentContext } from './context.ts'
+import { hostText, type GivenKey } from './enroll-damper.ts'
 import { findSecret, type KnownSecret, type NoSecret } from './enroll-secret.ts'
-import { makeNodeKey, type NodeIdentity } from './node-key.ts'
+import { makeNodeKey, type VerifiedNodeIdentity } from './node-key.ts'
 import { answer, nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
 import { sourceAddressOf } from './source-address.ts'
 
@@ -38,15 +41,25 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
     withoutNuls(textMember(body.value, 'host_identifier')),
     textMember(body.value, 'platform_type'),
     readHostDetails(body.value['host_details']),
+    policyOf(environment.identity ?? {}),
   )
   if (host.identity === NAMELESS)
     return retry({ kind: 'bad-request', detail: 'nothing says which host it is' })
   const rule = ruleAgainst(found.value.secret.rules ?? {}, applicantOf(context, host), context.receivedAtMs)
   if (rule !== null) return refused(context, found.value, rule)
+  const text = hostText(environment.id, found.value.secret.hash, host)
+  const verdict = context.damper.judge(text, `${environment.id}/${host.identity}`, context.receivedAtMs)
+  if (verdict.kind === 'come-again') return retry({ kind: 'overloaded', what: 'enrolls of one identity' })
+  if (verdict.kind === 'same') {
+    const same = await sameKey(context, verdict)
+    if (same !== null) return same
+    context.damper.forget(text)
+  }
   if (enrollsInFlight >= MAX_ENROLLS_IN_FLIGHT) return retry({ kind: 'overloaded', what: 'enroll' })
   enrollsInFlight += 1
   try {
-    return await enrollHost(context, found.value, host)
+    const damped = verdict.kind === 'ask' ? verdict.damped : 0
+    return await enrollHost(context, found.value, host, { text, damped })
   } finally {
     enrollsInFlight -= 1
   }
@@ -56,6 +69,7 @@ async function enrollHost(
   context: AgentContext,
   known: KnownSecret,
   host: EnrollingHost,
+  { text, damped }: { text: string; damped: number },
 ): Promise<AgentOutcome> {
   const { env, receivedAtMs } = context
   const { environment, secret } = known
@@ -67,23 +81,40 @@ async function enrollHost(
       nowMs: receivedAtMs,
       signingKeyId: context.keys.currentKeyId,
       awaitsApproval: environment.approval === true,
+      damped,
     }),
     ENROLL_D1_WITHIN_MS,
   )
   if (!node.ok) return refused(context, known, node.reason)
   const { ordinal, id: nodeId, issuedAtS } = node.value
-  const identity: NodeIdentity = {
+  const identity: VerifiedNodeIdentity = {
     environmentId: environment.id,
     nodeId,
     ordinal,
     platformFamily: host.platformFamily,
     splayBucket: splayBucketOf(ordinal),
     issuedAtS,
+    keyId: context.keys.currentKeyId,
     ...(node.value.isPending ? { awaitsApproval: true } : {}),
   }
   context.presence.note(context, identity, 'enroll')
   context.enrolls.note(context, environment.id, secret.id ?? '', ENROLLED)
-  return answer(JSON.stringify({ node_key: await makeNodeKey(context.keys, identity) }))
+  const nodeKey = await makeNodeKey(context.keys, identity)
+  context.damper.gave(text, { identity, nodeKey }, receivedAtMs)
+  return answer(JSON.stringify({ node_key: nodeKey }))
+}
+
+/** The key that the host got before, where it still counts; null: D1 has to be asked. */
+async function sameKey(context: AgentContext, { identity, nodeKey }: GivenKey): Promise<AgentOutcome | null> {
+  try {
+    if (identity.keyId !== context.keys.currentKeyId || !(await admit(context, identity)).ok) return null
+  } catch (error) {
+    if (error instanceof SnapshotUnavailable) return null
+    throw error
+  }
+  context.presence.note(context, identity, 'enroll')
+  context.presence.count(identity, 'enroll-damped')
+  return answer(JSON.stringify({ node_key: nodeKey }))
 }
 
 function applicantOf({ request }: AgentContext, { platform, platformFamily }: EnrollingHost) {

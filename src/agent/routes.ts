@@ -15,6 +15,7 @@ import type { AgentContext, AgentEndpoint } from './context.ts'
 import { distributedRead } from './distributed-read.ts'
 import { distributedWrite } from './distributed-write.ts'
 import { enroll } from './enroll.ts'
+import { EnrollDamper } from './enroll-damper.ts'
 import { EnrollUsage } from './enroll-usage.ts'
 import { Holds } from './holds.ts'
 import { log } from './log.ts'
@@ -67,7 +68,7 @@ const RESERVED_SEGMENTS = new Set([
 ])
 
 type AgentApp = Hono<{ Bindings: Env }>
-type Isolate = Pick<AgentContext, 'snapshots' | 'presence' | 'holds' | 'enrolls'>
+type Isolate = Pick<AgentContext, 'snapshots' | 'presence' | 'holds' | 'enrolls' | 'damper'>
 
 export interface AgentRoutes {
   /** Every agent route, for mounting. Everything under them answers `retry`. */
@@ -87,6 +88,7 @@ export function createAgentRoutes(): AgentRoutes {
     presence: new PresenceBuffer(),
     holds: new Holds(),
     enrolls: new EnrollUsage(),
+    damper: new EnrollDamper(),
   }
   const paths = fixedPaths()
   for (const [path, endpoint] of paths) app.all(path, (c) => serve(ofHono(c), endpoint, isolate))
@@ -169,7 +171,7 @@ function serveWith(
   keys: SigningKeys,
   { request, env, ctx, environmentReference }: Incoming,
   endpoint: AgentEndpoint,
-  { snapshots, presence, holds, enrolls }: Isolate,
+  { snapshots, presence, holds, enrolls, damper }: Isolate,
 ): Response | Promise<Response> {
   const receivedAtMs = Date.now()
   const context: AgentContext = {
@@ -181,6 +183,7 @@ function serveWith(
     presence,
     holds,
     enrolls,
+    damper,
     environmentReference,
     receivedAtMs,
     waitUntil: (work) => ctx.waitUntil(work),

@@ -1,5 +1,6 @@
 /** What the directory is compiled from: one D1 batch, so that what is read belongs together. */
 
+import type { StoredIdentityPolicy } from '../fleet/identity-policy.ts'
 import type { SecretRules } from '../fleet/enroll-rules.ts'
 import type { Directory, DirectoryEnvironment, DirectorySecret } from '../snapshot/head.ts'
 import { rowsOf } from './snapshot-rows.ts'
@@ -11,6 +12,8 @@ interface EnvironmentRow {
   name: string
   /** 1: who is new there waits for approval. */
   approval: number
+  /** JSON. */
+  identityPolicy: string
 }
 
 interface SecretRow {
@@ -24,7 +27,8 @@ interface SecretRow {
   serialCount: number
 }
 
-const ENVIRONMENTS = 'SELECT id, name, approval FROM environments ORDER BY id'
+const ENVIRONMENTS = `SELECT id, name, approval, identity_policy AS identityPolicy FROM environments
+  ORDER BY id`
 const SECRETS = `SELECT secret_hash AS hash, environment_id AS environmentId, id, rules,
   expires_at AS expiresAtMs, quota_group AS quotaGroup, serial_count AS serialCount
   FROM enroll_secrets WHERE revoked_at IS NULL ORDER BY id`
@@ -55,8 +59,13 @@ export async function readDirectoryRows(db: D1Database): Promise<DirectoryRows> 
 }
 
 /** Beside id and name: only what differs from the default, so that the directory stays small. */
-function environmentOf({ id, name, approval }: EnvironmentRow): DirectoryEnvironment {
-  return { id, name, ...(approval === 0 ? {} : { approval: true as const }) }
+function environmentOf({ id, name, approval, identityPolicy }: EnvironmentRow): DirectoryEnvironment {
+  return {
+    id,
+    name,
+    ...(approval === 0 ? {} : { approval: true as const }),
+    ...(identityPolicy === '{}' ? {} : { identity: JSON.parse(identityPolicy) as StoredIdentityPolicy }),
+  }
 }
 
 function secretOf(row: SecretRow): DirectorySecret {

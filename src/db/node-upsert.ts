@@ -60,7 +60,9 @@ SELECT :id, :environment, (SELECT COALESCE(MAX(ordinal) + 1, 0) FROM nodes WHERE
   target.identity, :hostname, :platform, :platformFamily, :osqueryVersion, :hostIdentifier, :hardwareUuid, :hardwareSerial,
   :instanceId, :hostDetails, :now, :now, :secret, :quotaGroup, :tags,
   target.apartFrom, CASE WHEN target.apartFrom IS NOT NULL THEN 'split' END,
-  CASE WHEN target.apartFrom IS NOT NULL THEN :now END, :issuedS, :signingKey, :pendingSince
+  CASE WHEN target.apartFrom IS NOT NULL THEN :now END, :issuedS, :signingKey,
+  CASE WHEN target.apartFrom IS NULL THEN :pendingSince
+    ELSE (SELECT o.pending_since FROM nodes AS o WHERE o.id = target.apartFrom) END
 FROM target WHERE ${Object.values(CONDITIONS).join('\n  AND ')}
 ON CONFLICT (environment_id, identity) WHERE deleted_at IS NULL DO UPDATE SET
   other_secret_id = CASE WHEN instance_id <> excluded.instance_id OR host_identifier <> excluded.host_identifier

@@ -68,7 +68,12 @@ export type NodePlace = Pick<NodeIdentity, 'environmentId' | 'ordinal'> &
   Partial<Pick<NodeIdentity, 'issuedAtS'>>
 
 /** What is worth knowing of what agents send, and not worth a log line. */
-export type Oddity = 'two-valid-keys' | 'answer-foreign' | 'answer-unknown' | 'answer-duplicate'
+export type Oddity =
+  | 'two-valid-keys'
+  | 'answer-foreign'
+  | 'answer-unknown'
+  | 'answer-duplicate'
+  | 'enroll-damped'
 
 export class PresenceBuffer {
   readonly #pending = new Map<string, Pending>()

@@ -4,7 +4,9 @@
  */
 
 import type { SecretRules } from '../fleet/enroll-rules.ts'
+import type { IntervalEdit } from '../fleet/interval-edits.ts'
 import type { KeyRevocation } from '../fleet/key-revocation.ts'
+import type { StoredIdentityPolicy } from '../fleet/identity-policy.ts'
 import { layerMaskOf, type LayerSelector } from '../fleet/layers.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import type { PlatformFamily } from '../fleet/platform.ts'
@@ -62,6 +64,11 @@ export interface EnvironmentHead {
   layers?: HeadLayers
   /** The first that a node is in counts. Absent where there are none: Workers of before there were any ignore them. */
   cohorts?: readonly HeadCohort[]
+  /**
+   * What is put into a document for a splay bucket, by the document's part (fleet/interval-edits.ts). Absent where nothing
+   * is: Workers of before serve the base intervals to all.
+   */
+  intervals?: Readonly<Record<string, readonly IntervalEdit[]>>
   /** Part with what the names in log lines stand for (config/name-table.ts). Absent in heads of before there was one. */
   namesPart?: string
   /** For how long new log lines are kept. Absent in heads of before there was a choice: the default. */
@@ -89,6 +96,8 @@ export interface DirectoryEnvironment {
   name: string
   /** Who is new there waits for approval. */
   approval?: true
+  /** What tells machines apart there. Absent: as everywhere (fleet/identity-policy.ts). */
+  identity?: StoredIdentityPolicy
 }
 
 export interface DirectorySecret {
@@ -115,10 +124,7 @@ export interface Directory {
 /** Every part that a head names. */
 export function partsOf(head: EnvironmentHead): string[] {
   const named = [
-    ...configurationsOf(head).flatMap(({ configurationParts, layers }) => [
-      ...configurationParts,
-      ...Object.values(layers?.documents ?? {}),
-    ]),
+    ...documentPartsOf(head),
     ...configurationSetsOf(head),
     head.revokedPart,
     head.approvedPart ?? null,
@@ -130,6 +136,14 @@ export function partsOf(head: EnvironmentHead): string[] {
   return named.filter((hash) => hash !== null)
 }
 
+/** The parts with documents that some node gets. */
+export function documentPartsOf(head: Configurations): string[] {
+  return configurationsOf(head).flatMap(({ configurationParts, layers }) => [
+    ...configurationParts,
+    ...Object.values(layers?.documents ?? {}),
+  ])
+}
+
 /** A node, as far as its configuration depends on it: what its key says. */
 export interface ConfiguredNode {
   ordinal: number
@@ -137,7 +151,7 @@ export interface ConfiguredNode {
   splayBucket: number
 }
 
-type Configurations = Pick<
+export type Configurations = Pick<
   EnvironmentHead,
   'configurationVersion' | 'configurationParts' | 'layers' | 'cohorts'
 >
