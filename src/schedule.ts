@@ -8,10 +8,12 @@ import { alarmOldQuarantine } from './logs/quarantine-alarm.ts'
 import { sweepInbox } from './logs/sweep.ts'
 import { askLateEnrollments } from './queries/late-enrollments.ts'
 import { tellWebhooks } from './queries/webhooks.ts'
+import { publishEnrollTags } from './snapshot/enroll-tags.ts'
 
 /** The duties of a minute. Each bears being skipped: a failure is logged and left to the next minute. */
 export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTimeMs: number): Promise<void> {
   const duties = {
+    'publish-enroll-tags': publishEnrollTags,
     'sweep-inbox': sweepInbox,
     'export-audit': exportAudit,
     'alarm-old-quarantine': alarmOldQuarantine,

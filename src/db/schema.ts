@@ -41,8 +41,33 @@ export const enrollSecrets = sqliteTable('enroll_secrets', {
   id: text('id').primaryKey(),
   environmentId: text('environment_id').notNull(),
   name: text('name').notNull(),
+  note: text('note').notNull().default(''),
   secretHash: text('secret_hash').notNull(),
+  rules: text('rules').notNull().default('{}'),
+  expiresAtMs: integer('expires_at'),
+  revokedAtMs: integer('revoked_at'),
+  serialCount: integer('serial_count').notNull().default(0),
+  predecessorId: text('predecessor_id'),
+  quotaGroup: text('quota_group'),
+  enrollCount: integer('enroll_count').notNull().default(0),
+  refusedCount: integer('refused_count').notNull().default(0),
+  lastUsedAtMs: integer('last_used_at'),
+  lastRefusedAtMs: integer('last_refused_at'),
   createdAtMs: integer('created_at').notNull(),
+})
+
+export const enrollSerials = sqliteTable(
+  'enroll_serials',
+  {
+    secretId: text('secret_id').notNull(),
+    serial: text('serial').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.secretId, table.serial] })],
+)
+
+export const enrollAdmissions = sqliteTable('enroll_admissions', {
+  quotaGroup: text('quota_group').primaryKey(),
+  nodes: integer('nodes').notNull(),
 })
 
 export const configurations = sqliteTable(
@@ -241,6 +266,7 @@ export const nodes = sqliteTable('nodes', {
   enrolledAtMs: integer('enrolled_at').notNull(),
   enrollCount: integer('enroll_count').notNull().default(1),
   cloneSuspectedAtMs: integer('clone_suspected_at'),
+  enrollSecretId: text('enroll_secret_id'),
   deletedAtMs: integer('deleted_at'),
   signingKeyId: integer('signing_key_id'),
   pendingSinceMs: integer('pending_since'),

@@ -1,17 +1,8 @@
-/** /environments/{env}/enroll-secrets: what lets an agent into an environment. */
+/** /environments/{env}/enroll-secrets: what lets an agent into an environment, and by which rules. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { isUniqueViolation } from '../db/control.ts'
-import {
-  deleteEnrollSecret,
-  insertEnrollSecret,
-  listEnrollSecrets,
-  type EnrollSecretRow,
-} from '../db/enroll-secrets.ts'
-import { randomText, sha256HexOfText } from '../lib/bytes.ts'
-import { rfc3339 } from '../lib/time.ts'
-import { environmentChangeNote } from './change-note.ts'
-import type { OperatorContext, OperatorRoutes } from './context.ts'
+import { findEnrollSecret, listEnrollSecrets, serialsOf } from '../db/enroll-secrets.ts'
+import type { OperatorRoutes } from './context.ts'
 import {
   inEnvironment,
   inEnvironmentWithId,
@@ -20,30 +11,25 @@ import {
   replies,
   repliesList,
   repliesNothing,
-  time,
 } from './describe.ts'
-import { displayName } from './names.ts'
+import { rotateBody, secretBody, secretPatch } from './enroll-secret-bodies.ts'
+import {
+  createSecret,
+  patchSecret,
+  removeSecret,
+  revokeSecret,
+  rotateSecret,
+} from './enroll-secret-changes.ts'
+import { secretSchema, shownSecret, shownSecrets } from './enroll-secret-view.ts'
 import { pageOf, pagingQuery, timeKey } from './paging.ts'
-import { conflict, notFound } from './problem.ts'
-import { deleted, publishDirectory } from './publish.ts'
-
-const GENERATED_BYTES = 32
-/** osqueryd reads the secret's file whole; real ones are shorter than this. */
-const MAX_SECRET_CHARACTERS = 1_024
-
-const secretBody = z.strictObject({
-  name: displayName,
-  // Trimmed, as agents' texts are at enroll: files end in a newline.
-  secret: z
-    .string()
-    .trim()
-    .min(1, 'must not be blank')
-    .max(MAX_SECRET_CHARACTERS, `is longer than ${MAX_SECRET_CHARACTERS} characters`)
-    .nullish(),
-})
-const secretSchema = z.object({ id: z.string(), name: z.string(), createdAt: time }).openapi('EnrollSecret')
+import { notFound } from './problem.ts'
 
 const PATH = '/environments/{env}/enroll-secrets'
+
+const madeSchema = secretSchema.extend({
+  secret: z.string().nullable().openapi({ description: 'null where only its SHA-256 was given' }),
+  ...published,
+})
 
 export function addEnrollSecretRoutes(routes: OperatorRoutes): void {
   routes.openapi(
@@ -57,7 +43,7 @@ export function addEnrollSecretRoutes(routes: OperatorRoutes): void {
       const { cursor, limit } = c.req.valid('query')
       const rows = await listEnrollSecrets(c.var.db, c.var.environment.id, cursor, limit + 1)
       const page = pageOf(rows, limit, (row) => [row.createdAtMs, row.id])
-      return c.json({ items: page.rows.map(shown), nextCursor: page.nextCursor })
+      return c.json({ items: await shownSecrets(c, page.rows), nextCursor: page.nextCursor })
     },
   )
   routes.openapi(
@@ -65,56 +51,81 @@ export function addEnrollSecretRoutes(routes: OperatorRoutes): void {
       method: 'post',
       path: PATH,
       request: { params: inEnvironment, body: jsonBody(secretBody) },
+      responses: replies(201, 'Made; the secret is shown once', madeSchema),
+    }),
+    async (c) => createSecret(c, c.req.valid('json')),
+  )
+  addOneSecretRoutes(routes)
+  addSecretActionRoutes(routes)
+}
+
+function addOneSecretRoutes(routes: OperatorRoutes): void {
+  const path = `${PATH}/{id}`
+  routes.openapi(
+    createRoute({
+      method: 'get',
+      path,
+      request: { params: inEnvironmentWithId },
       responses: replies(
-        201,
-        'Made; the secret is shown once',
-        secretSchema.extend({ secret: z.string(), ...published }),
+        200,
+        'The secret, with its serials',
+        secretSchema.extend({ serials: z.array(z.string()).nullable() }),
       ),
     }),
     async (c) => {
-      const { name, secret } = c.req.valid('json')
-      return createSecret(c, name, secret ?? randomText(GENERATED_BYTES))
+      const row = await findEnrollSecret(c.var.db, c.var.environment.id, c.req.valid('param').id)
+      if (row === null) return notFound('enroll secret')
+      const serials = row.serialCount === 0 ? null : await serialsOf(c.var.db, row.id)
+      return c.json({ ...(await shownSecret(c, row)), serials })
     },
   )
   routes.openapi(
     createRoute({
+      method: 'patch',
+      path,
+      description:
+        'Members that are not named stay as they are; null takes a rule away. Nodes that are in already stay.',
+      request: { params: inEnvironmentWithId, body: jsonBody(secretPatch) },
+      responses: replies(200, 'Changed', secretSchema.extend(published)),
+    }),
+    async (c) => patchSecret(c, c.req.valid('param').id, c.req.valid('json')),
+  )
+  routes.openapi(
+    createRoute({
       method: 'delete',
-      path: `${PATH}/{id}`,
+      path,
       request: { params: inEnvironmentWithId },
       responses: repliesNothing('No agent enrolls with it any more; nodes stay'),
     }),
-    async (c) => deleteSecret(c, c.req.valid('param').id),
+    async (c) => removeSecret(c, c.req.valid('param').id),
   )
 }
 
-async function createSecret(c: OperatorContext, name: string, secret: string): Promise<Response> {
-  const row: EnrollSecretRow = {
-    id: crypto.randomUUID(),
-    environmentId: c.var.environment.id,
-    name,
-    secretHash: await sha256HexOfText(secret),
-    createdAtMs: c.var.nowMs,
-  }
-  const note = environmentChangeNote(c, 'enroll-secret.create', row.id, { name })
-  try {
-    const revision = await insertEnrollSecret(c.var.db, note, row)
-    const live = await publishDirectory(c.env, revision)
-    return c.json({ ...shown(row), secret, revision, live }, 201)
-  } catch (error) {
-    if (isUniqueViolation(error, 'enroll_secrets.secret_hash')) {
-      return conflict('/secret', 'exists already: one text names one environment')
-    }
-    throw error
-  }
-}
-
-async function deleteSecret(c: OperatorContext, id: string): Promise<Response> {
-  const note = environmentChangeNote(c, 'enroll-secret.delete', id)
-  const revision = await deleteEnrollSecret(c.var.db, note, c.var.environment.id, id)
-  if (revision === null) return notFound('enroll secret')
-  return deleted(revision, await publishDirectory(c.env, revision))
-}
-
-function shown(row: EnrollSecretRow) {
-  return { id: row.id, name: row.name, createdAt: rfc3339(row.createdAtMs) }
+function addSecretActionRoutes(routes: OperatorRoutes): void {
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: `${PATH}/{id}/rotate`,
+      description:
+        'Makes a successor with the same rules, which shares its quota. The old one goes on until the overlap is over, ' +
+        'then it expires by itself.',
+      request: { params: inEnvironmentWithId, body: jsonBody(rotateBody) },
+      responses: replies(201, 'The successor; its secret is shown once', madeSchema),
+    }),
+    async (c) => rotateSecret(c, c.req.valid('param').id, c.req.valid('json')),
+  )
+  routes.openapi(
+    createRoute({
+      method: 'post',
+      path: `${PATH}/{id}/revoke`,
+      description: 'At once. It stays in the list, and counts who still comes with it.',
+      request: { params: inEnvironmentWithId },
+      responses: replies(
+        200,
+        'No agent enrolls with it any more; nodes stay',
+        secretSchema.extend(published),
+      ),
+    }),
+    async (c) => revokeSecret(c, c.req.valid('param').id),
+  )
 }

@@ -18,6 +18,7 @@ import { addConfigurationLayerRoutes } from './configuration-layers.ts'
 import { addConfigurationPlanRoutes } from './configuration-plan.ts'
 import { addConfigurationVersionRoutes } from './configuration-versions.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
+import { addEnrollAttemptRoutes } from './enroll-attempts.ts'
 import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
 import { addEnvironmentKeyRoutes } from './environment-keys.ts'
@@ -61,6 +62,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
   addEnvironmentKeyRoutes,
   addEnrollSecretRoutes,
+  addEnrollAttemptRoutes,
   addNodeRoutes,
   addNodeConfigurationRoutes,
   addNodeQueryRoutes,

@@ -7,6 +7,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { readDirectoryRows } from '../db/directory-rows.ts'
 import { writeSecretTotals } from '../db/enroll-totals.ts'
 import { applySchema } from '../lib/object-schema.ts'
+import { msSince } from '../lib/time.ts'
 import {
   ATTEMPTS_KEPT_MINUTES,
   ENROLL_COUNTS_SCHEMA,
@@ -23,8 +24,9 @@ const SCHEMA = [
 ]
 /** How often it looks into D1 for what a lost message missed. */
 const RECONCILE_EVERY_MS = 5 * 60_000
-/** How soon after an enroll D1 has the totals. */
-const TELL_TOTALS_AFTER_MS = 60_000
+/** D1 is told totals of enrolls at most once in this time, and soon where it was told long ago. */
+const TELL_TOTALS_EVERY_MS = 60_000
+const TELL_TOTALS_AFTER_MS = 1_000
 /** Secrets of one statement: 200 KB of JSON, where D1 takes 2 MB. */
 const TOTALS_AT_ONCE = 1_000
 /** Rows of one answer. */
@@ -32,6 +34,7 @@ const MAX_ATTEMPTS = 20_000
 
 export class Directory extends DurableObject<Env> {
   readonly #counts: EnrollCounts
+  #toldAtMs = Number.NEGATIVE_INFINITY
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -62,7 +65,8 @@ export class Directory extends DurableObject<Env> {
   /** Takes one isolate's counts of enrolls; D1 has the totals within a minute. */
   async noteEnrolls(counts: readonly EnrollCount[]): Promise<void> {
     this.#counts.add(counts)
-    await this.#wakeWithin(TELL_TOTALS_AFTER_MS)
+    const againInMs = TELL_TOTALS_EVERY_MS - msSince(this.#toldAtMs, Date.now())
+    await this.#wakeWithin(Math.max(TELL_TOTALS_AFTER_MS, againInMs))
   }
 
   /** What became of the enrolls of an environment (''; of none that is known), by minute, newest first. */
@@ -81,9 +85,10 @@ export class Directory extends DurableObject<Env> {
   async #tellTotals(): Promise<void> {
     const totals = this.#counts.newTotals(TOTALS_AT_ONCE)
     if (totals.length === 0) return
+    this.#toldAtMs = Date.now()
     await writeSecretTotals(this.env.DB, totals)
     this.#counts.markTold(totals)
-    if (totals.length === TOTALS_AT_ONCE) await this.#wakeWithin(TELL_TOTALS_AFTER_MS)
+    if (totals.length === TOTALS_AT_ONCE) await this.#wakeWithin(TELL_TOTALS_EVERY_MS)
   }
 
   /** Wakes up after this time, or when it was to wake up anyway: whichever is first. */

@@ -1,7 +1,7 @@
 /**
  * The Worker with bindings that can be made to fail, hang or crawl, and that are counted. Only tests build this entry:
  * `src/` has no fault switch. Faults come with a request (`x-test-faults: D1=throw,ARCHIVE=hang`) or, for what objects
- * do by themselves, are set for all (`POST /test/faults`). Counts of a request come back in `x-test-calls`.
+ * do by themselves, are set for all (`POST /test/faults`); there `ANSWER_SHARD/2` is one shard alone. Counts of a request come back in `x-test-calls`.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -35,13 +35,13 @@ interface Scope {
 const scope = new AsyncLocalStorage<Scope>()
 let faultsForAll: Faults = {}
 
-function before(binding: string, call: string): Promise<unknown> | null {
+function before(binding: string, call: string, one = binding): Promise<unknown> | null {
   const current = scope.getStore()
   if (current !== undefined) {
     const key = `${binding}.${call}`
     current.calls[key] = (current.calls[key] ?? 0) + 1
   }
-  const mode = current?.faults[binding] ?? faultsForAll[binding]
+  const mode = current?.faults[binding] ?? faultsForAll[binding] ?? faultsForAll[one]
   if (mode === undefined) return null
   switch (mode) {
     case 'throw':
@@ -66,7 +66,8 @@ type Callable = (...args: unknown[]) => unknown
 function faulty<T extends object>(
   target: T,
   binding: string,
-  wrapResult?: (result: unknown, call: string) => unknown,
+  wrapResult?: (result: unknown, call: string, args: unknown[]) => unknown,
+  one = binding,
 ): T {
   return new Proxy(target, {
     get(object, property) {
@@ -74,8 +75,8 @@ function faulty<T extends object>(
       if (typeof value !== 'function' || typeof property !== 'string') return value
       return (...args: unknown[]) => {
         if (wrapResult !== undefined)
-          return wrapResult(Reflect.apply(value as Callable, object, args), property)
-        const fault = before(binding, property)
+          return wrapResult(Reflect.apply(value as Callable, object, args), property, args)
+        const fault = before(binding, property, one)
         if (isLost(binding))
           return (Reflect.apply(value as Callable, object, args) as Promise<unknown>).then(() => {
             throw new Error(`injected: the reply of ${binding} is lost`)
@@ -124,8 +125,10 @@ function faultyD1(db: D1Database): D1Database {
 }
 
 function faultyNamespace<T extends object>(namespace: T, binding: string): T {
-  return faulty(namespace, binding, (result, call) =>
-    call === 'getByName' || call === 'get' ? faulty(result as object, binding) : result,
+  return faulty(namespace, binding, (result, call, args) =>
+    call === 'getByName' || call === 'get'
+      ? faulty(result as object, binding, undefined, `${binding}/${String(args[0]).split('/').at(-1)}`)
+      : result,
   )
 }
 
@@ -154,6 +157,11 @@ function faultyEnv(env: Env): Env {
 export class Directory extends RealDirectory {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, faultyEnv(env))
+  }
+
+  /** What is due within five minutes, now. */
+  runAlarm(): Promise<void> {
+    return this.alarm()
   }
 }
 export class Environment extends RealEnvironment {

@@ -36,6 +36,7 @@ async function describedRoutes(): Promise<[method: string, path: string][]> {
 
 /** Routes of one thing that take a body or need a parameter, and judge it first. */
 const JUDGED_FIRST = [
+  '/enroll-secrets/{id}/rotate',
   '/nodes/{id}/query',
   '/queries/{id}/rerun',
   '/queries/{id}/groups',
@@ -46,7 +47,9 @@ const JUDGED_FIRST = [
 /** Part of the contract: an outside harness calls these. */
 const CONTRACT = `
 GET /environments|POST /environments|GET /environments/{env}
-GET /environments/{env}/enroll-secrets|POST /environments/{env}/enroll-secrets|DELETE /environments/{env}/enroll-secrets/{id}
+GET /environments/{env}/enroll-secrets|POST /environments/{env}/enroll-secrets|GET /environments/{env}/enroll-secrets/{id}|PATCH /environments/{env}/enroll-secrets/{id}|DELETE /environments/{env}/enroll-secrets/{id}
+POST /environments/{env}/enroll-secrets/{id}/rotate|POST /environments/{env}/enroll-secrets/{id}/revoke
+GET /environments/{env}/enroll-attempts|GET /enroll-attempts
 GET /environments/{env}/nodes|GET /environments/{env}/nodes/{id}|PUT /environments/{env}/nodes/{id}/tags
 DELETE /environments/{env}/nodes/{id}|PUT /environments/{env}/configuration|GET /environments/{env}/configuration
 POST /environments/{env}/queries|GET /environments/{env}/queries|GET /environments/{env}/queries/{id}

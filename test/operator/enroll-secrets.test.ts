@@ -27,7 +27,22 @@ describe('enroll secrets', () => {
     expect(list.json<{ items: unknown[] }>().items[0]).toEqual({
       id: made.id,
       name: 'laptops',
+      note: '',
+      state: 'active',
       createdAt: expect.stringMatching(/Z$/) as string,
+      expiresAt: null,
+      revokedAt: null,
+      rotatedFrom: null,
+      quota: null,
+      nodes: 0,
+      tags: [],
+      platforms: null,
+      cidrs: null,
+      serialCount: null,
+      enrollCount: 0,
+      refusedCount: 0,
+      lastUsedAt: null,
+      lastRefusedAt: null,
     })
     const nodeKey = await enrollHost(server, 'laptop', { secret: made.secret })
     expect((await server.operator('DELETE', `${SECRETS}/${made.id}`)).status).toBe(204)
