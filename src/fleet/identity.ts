@@ -40,13 +40,26 @@ export function describeHost(
   const facts = { hardwareUuid, hardwareSerial, instanceId, hostIdentifier }
   return {
     ...identitiesOf(facts, policy),
-    hostname: firstOf(system['hostname'], system['computer_name'], system['local_hostname'], hostIdentifier),
-    platform: firstOf(...names, platformFamily),
+    hostname: hostnameOf(details, hostIdentifier),
+    platform: platformOf(details, platformFamily),
     platformFamily,
     osqueryVersion: osquery['version'] ?? '',
     ...facts,
     hostDetails: details,
   }
+}
+
+/** What a host is called. */
+export function hostnameOf({ system_info: system = {} }: HostDetails, hostIdentifier: string): string {
+  return firstOf(system['hostname'], system['computer_name'], system['local_hostname'], hostIdentifier)
+}
+
+/** As osquery names it; the family where nothing tells. */
+export function platformOf(
+  { os_version: os = {}, osquery_info: osquery = {} }: HostDetails,
+  platformFamily: string,
+): string {
+  return firstOf(os['platform'], osquery['build_platform'], platformFamily)
 }
 
 function firstOf(...texts: (string | undefined)[]): string {

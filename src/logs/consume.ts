@@ -9,6 +9,7 @@ import { archiveBody } from './archive-body.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { openDelivery, type Delivery } from './delivery.ts'
 import { inboxKey, metadataOf } from './inbox.ts'
+import { InventoryWatch } from './inventory-watch.ts'
 import { LineWatches } from './line-watch.ts'
 import {
   decodeMessage,
@@ -92,7 +93,7 @@ async function worksOf(messages: readonly Message[]): Promise<Work[]> {
 
 /** One batch's way through the archive: taken, then settled, in slices that fit into memory. */
 class ConsumerRun {
-  readonly watches = new LineWatches([])
+  readonly watches: LineWatches
   readonly #env: Env
   readonly #writer: ArchiveWriter
   readonly #lookup: SourceLookup
@@ -102,6 +103,7 @@ class ConsumerRun {
     this.#env = env
     this.#writer = new ArchiveWriter(env)
     this.#lookup = new SourceLookup(env)
+    this.watches = new LineWatches([new InventoryWatch(env.DB)])
   }
 
   learnNodes(nodeIds: readonly string[]): Promise<void> {
