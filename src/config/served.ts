@@ -4,9 +4,12 @@
  */
 
 import type { FlagValue } from '../fleet/flagfile.ts'
+import type { ManagedOption, WholeIntervals } from '../fleet/intervals.ts'
+import { pointerOf } from '../lib/json-pointer.ts'
 import { NO_BUILT_IN, withBuiltIn, type BuiltInSettings } from './built-in.ts'
 import { keepFlagsApart } from './command-line-flags.ts'
 import { clearHeld } from './held.ts'
+import { MANAGED_POINTERS, withIntervals } from './intervals.ts'
 import type { MergedDocument } from './merge.ts'
 import { withoutPaused } from './paused.ts'
 
@@ -14,6 +17,8 @@ import { withoutPaused } from './paused.ts'
 export const CLEARING = "osquery's default"
 /** The same where the server schedules something itself. */
 export const BUILT_IN = 'built-in queries'
+/** The same where the server says how often nodes come; each splay bucket gets a number of its own. */
+export const INTERVALS = 'managed intervals'
 
 /** What the server knows beside what operators wrote. */
 export interface Additions {
@@ -23,6 +28,8 @@ export interface Additions {
   builtIn?: BuiltInSettings
   /** Names, as in log lines, of queries that are left out; absent: none. */
   paused?: ReadonlySet<string>
+  /** How often these nodes come, where their document does not say it; absent or null: the server does not. */
+  intervals?: WholeIntervals | null
 }
 
 export interface ServedDocument {
@@ -35,22 +42,36 @@ export interface ServedDocument {
   flags: ReadonlyMap<string, FlagValue>
   /** Queries that are left out because they are paused. */
   paused: { name: string; pointer: string }[]
+  /** Options whose base value the server put in: the edge varies it (fleet/interval-edits.ts). */
+  managed: ManagedOption[]
 }
 
 /** As it was written where there is nothing to add or to take out. The same input gives the same bytes (design R7). */
 export function servedDocument(merged: MergedDocument, additions: Additions): ServedDocument {
-  const { held, builtIn = NO_BUILT_IN, paused: names = NO_NAMES } = additions
-  const { text: cleared, cleared: places, lasting } = clearHeld(merged.text, held)
+  const { held, builtIn = NO_BUILT_IN, paused: names = NO_NAMES, intervals = null } = additions
+  // What is managed is said in any case, by the operators or by the server: there is nothing to take back.
+  const isManaged = (pointer: string) => intervals !== null && MANAGED_POINTERS.includes(pointer)
+  const taken = held.filter((pointer) => !isManaged(pointer))
+  const { text: cleared, cleared: places, lasting } = clearHeld(merged.text, taken)
   const { text: document, flags } = keepFlagsApart(cleared)
   const { text: whole, pointers } = withBuiltIn(document, builtIn)
-  const { text, paused } = withoutPaused(whole, names)
+  const { text: running, paused } = withoutPaused(whole, names)
+  const { text, managed } = withIntervals(running, intervals)
   const origins = [
     ...merged.origins,
     ...places.map(({ pointer }) => ({ pointer, layer: CLEARING })),
     ...pointers.map((pointer) => ({ pointer, layer: BUILT_IN })),
+    ...managed.map((option) => ({ pointer: pointerOf(['options', option]), layer: INTERVALS })),
   ]
   const gone = new Set(paused.map(({ pointer }) => pointer))
-  return { text, origins: origins.filter(({ pointer }) => !gone.has(pointer)), lasting, flags, paused }
+  return {
+    text,
+    origins: origins.filter(({ pointer }) => !gone.has(pointer)),
+    lasting,
+    flags,
+    paused,
+    managed,
+  }
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set()

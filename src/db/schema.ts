@@ -30,10 +30,14 @@ export const environments = sqliteTable('environments', {
   resultsRetentionDays: integer('results_retention_days').notNull().default(30),
   stableVersion: integer('stable_version'),
   builtIn: text('built_in').notNull().default('{}'),
+  intervals: text('intervals').notNull().default('{}'),
   costRules: text('cost_rules').notNull().default('{}'),
   costsLookedAtMs: integer('costs_looked_at').notNull().default(0),
   approval: integer('approval', { mode: 'boolean' }).notNull().default(false),
   archiveAfterDays: integer('archive_after_days').notNull().default(0),
+  identityPolicy: text('identity_policy').notNull().default('{}'),
+  rekeyFrom: integer('rekey_from'),
+  clones: text('clones', { enum: ['split', 'flag'] }).notNull().default('split'),
   createdAtMs: integer('created_at').notNull(),
 })
 

@@ -17,6 +17,8 @@ export interface EnvironmentRows {
     retention: string
     /** JSON: what the server schedules by itself (config/built-in.ts). */
     builtIn: string
+    /** JSON: how often agents come (config/intervals.ts). */
+    intervals: string
   }
   configuration: { version: number; document: string }
   /** Over that document, in order. */
@@ -60,7 +62,7 @@ export interface LayerRow {
 
 export interface RolloutRows {
   /** The version on its way and who gets it; null where none is. */
-  candidate: (Pick<EnvironmentRows, 'configuration' | 'layers'> & Cohort) | null
+  candidate: (Pick<EnvironmentRows, 'configuration' | 'layers'> & Cohort & { costIntervalS: number }) | null
   /** Of versions that were taken back: what their members may hold still. */
   takenBack: Cohort[]
 }
@@ -76,7 +78,8 @@ const UNDER_WAY = `environment_id = ?1 AND ended_at IS NULL AND served = 1`
 /** The versions that nodes get. */
 const VERSIONS = `(SELECT ${STABLE} UNION SELECT version FROM rollouts WHERE ${UNDER_WAY})`
 const ENVIRONMENT = `SELECT ${STABLE} AS stableVersion, id, name, revision, minimum_issued_at_s AS minimumIssuedAtS,
-  accelerate_share AS accelerateShare, retention, built_in AS builtIn FROM environments WHERE id = ?1`
+  accelerate_share AS accelerateShare, retention, built_in AS builtIn,
+  intervals FROM environments WHERE id = ?1`
 const CONFIGURATION = `SELECT version, document FROM configurations
   WHERE environment_id = ?1 AND version IN ${VERSIONS}`
 const LAYERS = `SELECT l.version, l.position, l.name, json_extract(l.match, '$.platform') AS platform, d.document
@@ -96,7 +99,7 @@ const LAYER_SETS = `SELECT l.version, l.position, c.chunk, c.bits FROM configura
   WHERE l.environment_id = ?1 AND l.version IN ${VERSIONS}`
 const HELD = `SELECT pointer, platform FROM held_options WHERE environment_id = ?1 ORDER BY pointer, platform`
 const PAUSED = `SELECT name FROM paused_queries WHERE environment_id = ?1 AND resumed_at IS NULL ORDER BY name`
-const ROLLOUTS = `SELECT id, version, held, clearing FROM rollouts
+const ROLLOUTS = `SELECT id, version, held, clearing, json_extract(plan, '$.costIntervalS') AS costIntervalS FROM rollouts
   WHERE (${UNDER_WAY}) OR (environment_id = ?1 AND clearing = 1)`
 const ROLLOUT_MEMBERS = `SELECT rollout_id AS id, chunk, bits FROM rollout_members WHERE rollout_id IN
   (SELECT id FROM rollouts WHERE (${UNDER_WAY}) OR (environment_id = ?1 AND clearing = 1))`
@@ -197,13 +200,24 @@ function rolloutsOf(
     members: nodeSetOf(chunks.get(id) ?? []),
     held: heldOfText(held),
   })
-  const rows = rowsOf<{ id: string; version: number; held: string; clearing: number }>(rollouts)
+  const rows = rowsOf<RolloutRow>(rollouts)
   const underWay = rows.find(({ clearing }) => clearing === 0)
   const found = underWay === undefined ? null : configurationOf(underWay.version)
   return {
-    candidate: underWay === undefined || found === null ? null : { ...found, ...cohortOf(underWay) },
+    candidate:
+      underWay === undefined || found === null
+        ? null
+        : { ...found, ...cohortOf(underWay), costIntervalS: underWay.costIntervalS },
     takenBack: rows.filter(({ clearing }) => clearing === 1).map(cohortOf),
   }
+}
+
+interface RolloutRow {
+  id: string
+  version: number
+  held: string
+  clearing: number
+  costIntervalS: number
 }
 
 interface ChunkRow {

@@ -4,6 +4,7 @@ import { z } from '@hono/zod-openapi'
 import { asOneValue, type VersionContent } from '../config/content.ts'
 import { differenceOf } from '../config/difference.ts'
 import { distinct as distinctHeld, heldOf, heldUnder } from '../config/held.ts'
+import { intervalsUnder } from '../config/intervals.ts'
 import { compareItems } from '../config/items.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { servedDocument } from '../config/served.ts'
@@ -122,7 +123,8 @@ class Documents {
     const own = layers.reduce((bits, _layer, index) => (isThere(index) ? bits | (1 << index) : bits), 0)
     const matches = layers.map(({ match }) => match)
     const here = heldUnder(this.#held, matches, own)
-    const { text } = servedDocument(mergeLayers(document, chosen), { ...this.#more, held: here })
+    const intervals = intervalsUnder(this.#more.managed, names)
+    const { text } = servedDocument(mergeLayers(document, chosen), { ...this.#more, held: here, intervals })
     this.#known.set(key, { names, text })
     return { names, text }
   }

@@ -2,23 +2,33 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { heldUnder } from '../config/held.ts'
+import { intervalPlaces, intervalsUnder } from '../config/intervals.ts'
 import { mergeLayers } from '../config/merge.ts'
-import { BUILT_IN, CLEARING, servedDocument } from '../config/served.ts'
+import { BUILT_IN, CLEARING, INTERVALS, servedDocument } from '../config/served.ts'
 import { stableConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
 import { listHeldOptions } from '../db/held-options.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
+import { stretchOf } from '../fleet/brownout.ts'
+import { intervalEdits, withEdits } from '../fleet/interval-edits.ts'
+import type { ManagedOption } from '../fleet/intervals.ts'
+import { splayBucketOf } from '../fleet/splay.ts'
+import { textOf, utf8 } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, replies } from './describe.ts'
 import { notFound } from './problem.ts'
 import { serverAdditionsOf } from './served-additions.ts'
+
+/** An object that does not say in this time is an outage. */
+const STATE_WITHIN_MS = 3_000
 
 const nodeConfigurationSchema = z
   .object({
     version: z.int(),
     layers: z.array(z.string()).openapi({ description: 'Those that apply, in their order' }),
     origins: z.array(z.object({ pointer: z.string(), layer: z.string() })).openapi({
-      description: `The places that a layer decided, or "${CLEARING}", or "${BUILT_IN}"; everything else is the base`,
+      description: `The places that a layer decided, or "${CLEARING}", "${BUILT_IN}" or "${INTERVALS}"; everything else is the base`,
     }),
     untilRestart: z
       .array(z.object({ pointer: z.string(), reason: z.string() }))
@@ -55,12 +65,30 @@ async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Respo
   const mask = all.reduce((bits, layer, index) => (layers.includes(layer) ? bits | (1 << index) : bits), 0)
   const held = await listHeldOptions(c.var.db, node.environmentId)
   const matches = all.map(({ match }) => match)
-  const additions = { held: heldUnder(held, matches, mask), ...(await serverAdditionsOf(c)) }
-  const { text, origins, lasting, paused } = servedDocument(merged, additions)
   const names = layers.map(({ name }) => name)
+  const more = await serverAdditionsOf(c)
+  const intervals = intervalsUnder(more.managed, names)
+  const additions = { ...more, held: heldUnder(held, matches, mask), intervals }
+  const { text: ofAllBuckets, origins, lasting, paused, managed } = servedDocument(merged, additions)
+  const text = await ofBucket(c, ofAllBuckets, managed, splayBucketOf(node.ordinal))
   const head = JSON.stringify({ version, layers: names, origins, untilRestart: lasting, paused }).slice(0, -1)
   // The document's own text, so that numbers are shown as they are served.
   return c.body(`${head},"document":${text}}`, 200, { 'content-type': 'application/json' })
+}
+
+/** The document as the edge makes it for a splay bucket, while a brownout is on, too. */
+async function ofBucket(
+  c: OperatorContext,
+  text: string,
+  managed: readonly ManagedOption[],
+  bucket: number,
+): Promise<string> {
+  const bytes = utf8(text)
+  const places = intervalPlaces(bytes, managed)
+  if (places === null) return text
+  const asked = c.env.ENVIRONMENT.getByName(c.var.environment.id).brownout()
+  const stretch = stretchOf(await new Deadline(STATE_WITHIN_MS).run(asked), c.var.nowMs)
+  return textOf(withEdits(bytes, intervalEdits(places, stretch), bucket))
 }
 
 async function appliesTo(

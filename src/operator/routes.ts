@@ -12,6 +12,7 @@ import { addAccelerationRoutes } from './acceleration.ts'
 import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
 import { addBuiltInQueryRoutes } from './built-in-queries.ts'
+import { addCapacityPlanRoutes } from './capacity-plan.ts'
 import { addCarveRoutes } from './carves.ts'
 import { addConfigurationRoutes } from './configuration.ts'
 import { addConfigurationLayerRoutes } from './configuration-layers.ts'
@@ -27,8 +28,10 @@ import { addErasureRoutes } from './erasures.ts'
 import { addFlagfileRoutes } from './flagfile.ts'
 import { replyToFailure } from './failure.ts'
 import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
+import { addIdentityRoutes } from './identity.ts'
 import { addInboxRoutes } from './inbox.ts'
 import { addNodeConfigurationRoutes } from './node-configuration.ts'
+import { addIntervalRoutes } from './intervals.ts'
 import { addNodeRoutes } from './nodes.ts'
 import { addLatestSnapshotRoutes } from './latest-snapshots.ts'
 import { addLogVolumeRoutes } from './log-volume.ts'
@@ -72,8 +75,11 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addConfigurationLayerRoutes,
   addConfigurationPlanRoutes,
   addConfigurationVersionRoutes,
-  addBuiltInQueryRoutes,
   addFlagfileRoutes,
+  addBuiltInQueryRoutes,
+  addIntervalRoutes,
+  addCapacityPlanRoutes,
+  addRolloutRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,

@@ -3,6 +3,7 @@
 import { readBuiltIn, type BuiltInSettings } from '../config/built-in.ts'
 import type { VersionContent } from '../config/content.ts'
 import { distinct, heldOf, heldUnder } from '../config/held.ts'
+import { MANAGED_POINTERS, overruledIntervals, readIntervals } from '../config/intervals.ts'
 import type { Finding } from '../config/report.ts'
 import { servedDocument } from '../config/served.ts'
 import { takenOut, type TakenOut } from '../config/taken-out.ts'
@@ -11,19 +12,24 @@ import {
   insertConfiguration,
   stableConfiguration,
   layersOfVersion,
+  newestVersion,
   type ConfigurationLayer,
   type ConfigurationRow,
 } from '../db/configurations.ts'
-import { isUniqueViolation } from '../db/control.ts'
+import { isNullRefused, isUniqueViolation } from '../db/control.ts'
 import { listHeldOptions } from '../db/held-options.ts'
+import type { RolloutRow } from '../db/rollouts.ts'
 import { SEEDED_BY } from '../db/seed.ts'
 import type { Held } from '../fleet/held.ts'
+import type { WantedRollout } from '../fleet/rollout-plan.ts'
 import { sha256HexOfText } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext } from './context.ts'
 import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
+import { rolloutInTheWay } from './rollout-in-the-way.ts'
+import { startRollout } from './rollout-start.ts'
 
 /** Of several who write at once one gets through each time; so many at once are no accident, and hear of it. */
 const MAX_ATTEMPTS = 20
@@ -44,6 +50,17 @@ export interface StoredVersion extends PreparedVersion {
   version: number
   revision: number
   live: boolean
+  /** On its way to the nodes; null: all nodes get it. */
+  rollout: RolloutRow | null
+}
+
+export interface CommitOptions {
+  /** Nothing is stored over another one: 409. */
+  expectedVersion?: number | undefined
+  /** Takes back the rollout that is under way; without it that is a 409. */
+  supersede?: boolean | undefined
+  /** The version goes to some nodes first. */
+  rollout?: WantedRollout | undefined
 }
 
 export type ChangeOfVersion = (present: VersionContent) => VersionContent
@@ -56,27 +73,36 @@ export async function storeVersion(
   c: OperatorContext,
   message: string,
   change: ChangeOfVersion,
+  options: CommitOptions = {},
 ): Promise<Response> {
-  const stored = await commitVersion(c, message, change)
+  const stored = await commitVersion(c, message, change, options)
   if (!stored.ok) return stored.reason
   const { version, revision, live, sha256, bytes, warnings } = stored.value
   return c.json({ version, revision, live, sha256, bytes, warnings })
 }
 
-/** The same for those who make their own reply. With an expected version nothing is stored over another one: 409. */
+/** The same for those who make their own reply. */
 export async function commitVersion(
   c: OperatorContext,
   message: string,
   change: ChangeOfVersion,
-  expectedVersion?: number,
+  { expectedVersion, supersede, rollout }: CommitOptions = {},
 ): Promise<Result<StoredVersion, Response>> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const prepared = await prepareVersion(c, change, expectedVersion)
     if (!prepared.ok) return prepared
-    const stored = await store(c, message, prepared.value)
+    const { sha256 } = prepared.value
+    const underWay = await rolloutInTheWay(c, sha256, supersede === true)
+    if (!underWay.ok) return underWay
+    if (underWay.value !== null) return ok(alreadyUnderWay(c, prepared.value, underWay.value))
+    const stored =
+      rollout === undefined
+        ? await store(c, message, prepared.value)
+        : await storeForSome(c, message, prepared.value, rollout)
     if (stored === null) continue
-    const live = await publishEnvironment(c.env, c.var.environment.id, stored.revision)
-    return ok({ ...prepared.value, ...stored, live })
+    if (!stored.ok) return stored
+    const live = await publishEnvironment(c.env, c.var.environment.id, stored.value.revision)
+    return ok({ ...prepared.value, ...stored.value, live })
   }
   return fail(conflict('/version', 'others change this configuration at the same time'))
 }
@@ -90,7 +116,7 @@ export async function prepareVersion(
   const environmentId = c.var.environment.id
   const row = await stableConfiguration(c.var.db, environmentId)
   if (expectedVersion !== undefined && row.version !== expectedVersion)
-    return fail(conflict('/expectedVersion', `the newest version is ${row.version}`))
+    return fail(conflict('/expectedVersion', `the present version is ${row.version}`))
   const present = { ...row, layers: await layersOfVersion(c.var.db, environmentId, row.version) }
   const wanted = change({ document: present.document, layers: present.layers })
   const before = isSeeded(row) ? [] : heldOf(present)
@@ -115,8 +141,12 @@ export async function prepareVersion(
     checked.value.layers.map(async (layer) => ({ ...layer, sha256: await sha256HexOfText(layer.document) })),
   )
   const sha256 = await hashOfVersion(document, layers)
-  const gone = takenOut(present, { document, layers }, held)
-  const warnings = [...checked.value.warnings, ...lastingWarnings(gone)]
+  const { base } = readIntervals(c.var.environment.intervals)
+  // What is managed is said by the server from then on.
+  const mayBeHeld = base === null ? held : held.filter(({ pointer }) => !MANAGED_POINTERS.includes(pointer))
+  const gone = takenOut(present, { document, layers }, mayBeHeld)
+  const overruled = base === null ? [] : overruledIntervals({ document, layers })
+  const warnings = [...checked.value.warnings, ...lastingWarnings(gone), ...overruled]
   return ok({ present, held, gone, wanted: { document, layers }, sha256, bytes, warnings })
 }
 
@@ -147,15 +177,43 @@ function lastingWarnings({ lasting }: TakenOut): Finding[] {
   }))
 }
 
+type Stored = Pick<StoredVersion, 'version' | 'revision' | 'rollout'>
+
+/** The same content again is on its way already. */
+function alreadyUnderWay(c: OperatorContext, prepared: PreparedVersion, rollout: RolloutRow): StoredVersion {
+  const { revision } = c.var.environment
+  return { ...prepared, version: rollout.version, revision, live: true, rollout }
+}
+
+/** Null where another version is the newest by now. */
+async function storeForSome(
+  c: OperatorContext,
+  message: string,
+  { present, wanted, sha256, bytes }: PreparedVersion,
+  rollout: WantedRollout,
+): Promise<Result<Stored, Response> | null> {
+  const environmentId = c.var.environment.id
+  if (present.sha256 === sha256)
+    return ok({ version: present.version, revision: c.var.environment.revision, rollout: null })
+  const version = (await newestVersion(c.var.db, environmentId)) + 1
+  const content = { environmentId, version, sha256, message, ...wanted }
+  const detail = { sha256, bytes, message }
+  const started = await startRollout(c, rollout, { version, stableVersion: present.version, message, content, detail })
+  if (started === null || !started.ok) return started
+  const { row, revision } = started.value
+  return ok({ version, revision, rollout: row })
+}
+
 /** Null where another version is the newest by now. */
 async function store(
   c: OperatorContext,
   message: string,
   { present, held, wanted, sha256, bytes }: PreparedVersion,
-): Promise<{ version: number; revision: number } | null> {
+): Promise<Result<Stored, Response> | null> {
   const environmentId = c.var.environment.id
-  if (present.sha256 === sha256) return { version: present.version, revision: c.var.environment.revision }
-  const version = present.version + 1
+  if (present.sha256 === sha256)
+    return ok({ version: present.version, revision: c.var.environment.revision, rollout: null })
+  const version = (await newestVersion(c.var.db, environmentId)) + 1
   const note = environmentChangeNote(c, 'configuration.put', environmentId, { sha256, bytes, message })
   try {
     const revision = await insertConfiguration(c.var.db, note, {
@@ -166,9 +224,11 @@ async function store(
       ...wanted,
       held: distinct([...held, ...heldOf(wanted)]),
     })
-    return { version, revision }
+    return ok({ version, revision, rollout: null })
   } catch (error) {
+    // Somebody stored another one, or began a rollout: looked at anew.
     if (isUniqueViolation(error, 'configurations.version')) return null
+    if (isNullRefused(error, 'configurations.created_by')) return null
     throw error
   }
 }

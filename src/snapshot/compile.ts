@@ -2,9 +2,11 @@
 
 import { builtInDocument, readBuiltIn } from '../config/built-in.ts'
 import { heldUnder } from '../config/held.ts'
+import { intervalPlaces, intervalsUnder, readIntervals } from '../config/intervals.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { nameTableBytes } from '../config/name-table.ts'
-import { servedDocument } from '../config/served.ts'
+import { servedDocument, type ServedDocument } from '../config/served.ts'
+import type { IntervalPlaces } from '../fleet/interval-edits.ts'
 import { masksInUse, type LayerSelector } from '../fleet/layers.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
@@ -53,6 +55,8 @@ export interface CompiledEnvironment {
   accelerateShare: number
   queries: QueryDefinition[]
   parts: Map<string, Bytes>
+  /** Where each document speaks of intervals, by its part. */
+  intervalPlaces: Record<string, IntervalPlaces>
 }
 
 /** A part's name: half of its SHA-256 is ample for content addressing and keeps heads small. */
@@ -71,8 +75,17 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     parts.set(hash, bytes)
     return hash
   }
-  const configuration = await compileConfiguration(rows, keep)
-  const cohorts = await compileCohorts(rows, configuration, keep)
+  const places: Record<string, IntervalPlaces> = {}
+  async function keepDocument({ text, managed }: ServedDocument): Promise<string> {
+    const bytes = utf8(text)
+    const hash = await keep(bytes)
+    // Two combinations may come to one text: what is managed in one of them may vary in both.
+    const found = places[hash] === undefined || managed.length > 0 ? intervalPlaces(bytes, managed) : null
+    if (found !== null) places[hash] = found
+    return hash
+  }
+  const configuration = await compileConfiguration(rows, { keep, keepDocument })
+  const cohorts = await compileCohorts(rows, configuration, { keep, keepDocument })
   const builtIn = builtInDocument(readBuiltIn(rows.environment.builtIn))
   const named = [rows, ...cohortRows(rows).map((cohort) => cohort.rows)].flatMap(namedIn)
   const namesPart = await keep(nameTableBytes([...new Set([builtIn, ...named])]))
@@ -98,19 +111,23 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     accelerateShare: rows.environment.accelerateShare,
     queries,
     parts,
+    intervalPlaces: places,
   }
 }
 
-type Keep = (bytes: Bytes) => Promise<string>
+interface Keep {
+  keep(bytes: Bytes): Promise<string>
+  keepDocument(document: ServedDocument): Promise<string>
+}
 type CompiledConfiguration = Pick<
   CompiledEnvironment,
   'configurationVersion' | 'configurationParts' | 'layers'
 >
 
 async function compileConfiguration(rows: EnvironmentRows, keep: Keep): Promise<CompiledConfiguration> {
-  // The operator's document is served as it was written, unless it has to take something back from agents; a document
-  // for each splay bucket joins it here once intervals are managed by the server.
-  const configurationParts = [await keep(utf8(served(rows, 0)))]
+  // The operator's document is served as it was written, unless the server adds to it or takes something back. One part
+  // is enough for all splay buckets: the edge puts their intervals in (fleet/interval-edits.ts).
+  const configurationParts = [await keep.keepDocument(served(rows, 0))]
   const layers = await layersOf(rows, layerDocuments(rows), keep)
   return { configurationVersion: rows.configuration.version, configurationParts, layers }
 }
@@ -126,7 +143,7 @@ async function compileCohorts(
     const configuration = await compileConfiguration(own, keep)
     if (JSON.stringify(configuration) === JSON.stringify(common)) continue
     const { layers, ...rest } = configuration
-    const part = await keep(members.toBytes())
+    const part = await keep.keep(members.toBytes())
     compiled.push({ part, ...rest, ...(layers === undefined ? {} : { layers }) })
   }
   return compiled
@@ -134,11 +151,12 @@ async function compileCohorts(
 
 /** The documents that name what log lines carry. Lines of a query that was paused a moment ago are still on their way. */
 function namedIn(rows: EnvironmentRows): string[] {
-  return [rows.configuration.document, ...layerDocuments({ ...rows, pausedQueries: [] }).values()]
+  const layered = [...layerDocuments({ ...rows, pausedQueries: [] }).values()].map(({ text }) => text)
+  return [rows.configuration.document, ...layered]
 }
 
 /** The document of each combination of layers that some node has or may get, by its mask. */
-function layerDocuments(rows: EnvironmentRows): Map<number, string> {
+function layerDocuments(rows: EnvironmentRows): Map<number, ServedDocument> {
   const { layers } = rows
   if (layers.length === 0) return new Map()
   const masks = masksInUse(
@@ -148,28 +166,30 @@ function layerDocuments(rows: EnvironmentRows): Map<number, string> {
 }
 
 /** What the nodes of one combination get: the layers over the base, and what the server does to that. */
-function served(rows: EnvironmentRows, mask: number): string {
+function served(rows: EnvironmentRows, mask: number): ServedDocument {
   const { environment, configuration, layers, held, pausedQueries } = rows
   const chosen = layers.filter((_layer, index) => (mask & (1 << index)) !== 0)
   const merged = mergeLayers(configuration.document, chosen)
+  const names = chosen.map(({ name }) => name)
   return servedDocument(merged, {
     held: heldUnder(held, layers, mask),
     builtIn: readBuiltIn(environment.builtIn),
     paused: new Set(pausedQueries),
-  }).text
+    intervals: intervalsUnder(readIntervals(environment.intervals), names),
+  })
 }
 
 async function layersOf(
   { layers }: EnvironmentRows,
-  documents: ReadonlyMap<number, string>,
+  documents: ReadonlyMap<number, ServedDocument>,
   keep: Keep,
 ): Promise<HeadLayers | undefined> {
   if (layers.length === 0) return undefined
   const selectors: LayerSelector[] = []
   for (const { platform, members } of layers)
-    selectors.push(isFamily(platform) ? { platform } : { part: await keep(members.toBytes()) })
+    selectors.push(isFamily(platform) ? { platform } : { part: await keep.keep(members.toBytes()) })
   const parts: Record<string, string> = {}
-  for (const [mask, document] of documents) parts[mask] = await keep(utf8(document))
+  for (const [mask, document] of documents) parts[mask] = await keep.keepDocument(document)
   return { selectors, documents: parts }
 }
 

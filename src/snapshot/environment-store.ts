@@ -1,5 +1,6 @@
 /** The SQLite of one Environment object: named statements with typed rows, nothing else. */
 
+import { NO_BROWNOUT, type BrownoutState } from '../fleet/brownout.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { QueryDefinition } from './compile.ts'
@@ -18,6 +19,7 @@ export const ENVIRONMENT_SCHEMA = [
    CREATE TABLE carve_targets (number INTEGER PRIMARY KEY, targets BLOB NOT NULL, until_ms INTEGER NOT NULL);
    CREATE TABLE unasked_carves (carve TEXT PRIMARY KEY, day TEXT NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;`,
   `CREATE TABLE watches (number INTEGER PRIMARY KEY, targets BLOB NOT NULL, until_ms INTEGER NOT NULL);`,
+  `CREATE TABLE brownout (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);`,
 ]
 
 /** An agent may begin a carve long after it answered: it was asleep, or other carves came first (spec 6.2). */
@@ -195,6 +197,16 @@ export class EnvironmentStore {
   putWatch(number: number, targets: Bytes, untilMs: number): void {
     const insert = 'INSERT OR REPLACE INTO watches (number, targets, until_ms) VALUES (?, ?, ?)'
     this.#sql.exec(insert, number, targets, untilMs)
+  }
+
+  /** What the directory said of brownouts, last. */
+  brownout(): BrownoutState {
+    const [row] = this.#sql.exec<{ json: string }>('SELECT json FROM brownout').toArray()
+    return row === undefined ? NO_BROWNOUT : (JSON.parse(row.json) as BrownoutState)
+  }
+
+  putBrownout(state: BrownoutState): void {
+    this.#sql.exec('INSERT OR REPLACE INTO brownout (id, json) VALUES (1, ?)', JSON.stringify(state))
   }
 
   /** Notes a carve that no operator asked for; says what the day comes to with it. Noting it twice counts once. */

@@ -7,6 +7,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { closeQueries } from '../db/query-life.ts'
 import { readEnvironmentRows } from '../db/snapshot-rows.ts'
 import { ACCELERATED_FOR_MS } from '../fleet/acceleration.ts'
+import { activeOf, nextEndOf, stretchOf, type BrownoutState } from '../fleet/brownout.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
@@ -16,8 +17,10 @@ import { acceleratedPart } from './accelerated.ts'
 import { copySnapshot, deleteCopies } from './archive-copy.ts'
 import { compileEnvironment, type CompiledEnvironment, type QueryDefinition } from './compile.ts'
 import { ENVIRONMENT_SCHEMA, EnvironmentStore } from './environment-store.ts'
-import { HEAD_FORMAT, partsOf, type EnvironmentHead } from './head.ts'
+import { partsOf, type EnvironmentHead } from './head.ts'
+import { headIntervals } from './head-intervals.ts'
 import { HeadQueries } from './head-queries.ts'
+import { headOf, saysAlready, type LastingHead } from './moving-head.ts'
 import { eraseExpired, eraseForgotten, handOverClosed } from './query-results.ts'
 import { mayPublish, type SnapshotFacts } from './safety.ts'
 
@@ -123,6 +126,18 @@ export class Environment extends DurableObject<Env> {
     return { open: query !== undefined, acceleratedUntilMs: untilMs }
   }
 
+  /** Takes over what the directory says of brownouts, if it is newer; also with D1 away. */
+  async brownOut(state: BrownoutState): Promise<void> {
+    if (state.sequence <= this.#store.brownout().sequence) return
+    this.#store.putBrownout(state)
+    await this.#publications.run(() => this.#publish())
+  }
+
+  /** What this object knows of brownouts. */
+  brownout(): BrownoutState {
+    return this.#store.brownout()
+  }
+
   /** How many nodes are accelerated now, and until when. */
   acceleration(): { nodes: number; untilMs: number | null } {
     const accelerated = this.#store.head()?.head.accelerated
@@ -184,8 +199,8 @@ export class Environment extends DurableObject<Env> {
   }
 
   async #installIfNewer(compiled: CompiledEnvironment, force: boolean): Promise<RefreshResult> {
-    const { revokedCount, nodeCount, accelerateShare } = compiled
-    const facts: SnapshotFacts = { revokedCount, nodeCount, accelerateShare }
+    const { revokedCount, nodeCount, accelerateShare, intervalPlaces } = compiled
+    const facts: SnapshotFacts = { revokedCount, nodeCount, accelerateShare, intervalPlaces }
     const installed = this.#store.head()
     if (installed !== null && this.#isOutdated(compiled.revision, installed.head)) {
       return { revision: installed.head.revision, heldBack: null }
@@ -226,27 +241,20 @@ export class Environment extends DurableObject<Env> {
   }
 
   /** Puts the head together anew: the given base or the present one, and the queries with their remaining nodes. */
-  async #publish(
-    base?: Omit<EnvironmentHead, 'format' | 'publication' | 'queries' | 'accelerated'>,
-    newFacts?: SnapshotFacts,
-  ): Promise<void> {
+  async #publish(base?: LastingHead, newFacts?: SnapshotFacts): Promise<void> {
     const nowMs = Date.now()
     const queries = await this.#queries.open(nowMs)
     const present = this.#store.head()
     const facts = newFacts ?? present?.facts
     if (facts === undefined || (base === undefined && present === null)) return
-    const accelerated = await acceleratedPart(this.#store, facts, nowMs)
-    const moving = JSON.stringify([queries, accelerated])
-    if (base === undefined && moving === JSON.stringify([present?.head.queries, present?.head.accelerated]))
-      return
-    const head: EnvironmentHead = {
-      ...(base ?? (present?.head as EnvironmentHead)),
-      format: HEAD_FORMAT,
-      publication: (present?.head.publication ?? 0) + 1,
-      queries,
-    }
-    if (accelerated === undefined) delete head.accelerated
-    else head.accelerated = accelerated
+    const brownout = this.#store.brownout()
+    const isCalm = activeOf(brownout, nowMs).length === 0
+    const accelerated = isCalm ? await acceleratedPart(this.#store, facts, nowMs) : undefined
+    const lasting = base ?? (present?.head as EnvironmentHead)
+    const intervals = headIntervals(lasting, facts, this.#store, stretchOf(brownout, nowMs))
+    const moving = { queries, accelerated, intervals }
+    if (base === undefined && saysAlready(present?.head, moving)) return
+    const head = headOf(lasting, (present?.head.publication ?? 0) + 1, moving)
     this.#store.putHead(head, facts)
     const dropped = this.#store.dropUnusedParts(new Set(partsOf(head)), nowMs)
     if (dropped.length > 0) this.ctx.waitUntil(deleteCopies(this.env.ARCHIVE, this.#environmentId, dropped))
@@ -280,6 +288,7 @@ export class Environment extends DurableObject<Env> {
     const ends = [
       ...this.#store.queries().map(({ expiresAtMs }) => expiresAtMs),
       ...this.#store.watches(nowMs).map(({ untilMs }) => untilMs),
+      nextEndOf(this.#store.brownout(), nowMs) ?? Number.POSITIVE_INFINITY,
     ]
     const due = Math.min(nowMs + withinMs, ...ends.map((endMs) => Math.max(endMs, nowMs + 1_000)))
     const armed = await this.ctx.storage.getAlarm()

@@ -3,6 +3,7 @@
  * Configuration). Pure.
  */
 
+import type { IntervalPlaces } from '../fleet/interval-edits.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 
 /** More than this share of the nodes newly revoked at once is held back. */
@@ -15,6 +16,8 @@ export interface SnapshotFacts {
   nodeCount: number
   /** The share of nodes that may be accelerated; absent in what was installed before there was one. */
   accelerateShare?: number
+  /** Where each document speaks of intervals; absent in what was installed before they were managed. */
+  intervalPlaces?: Readonly<Record<string, IntervalPlaces>>
 }
 
 export type UnsafeReason = { kind: 'mass-revocation'; newlyRevoked: number; nodeCount: number }

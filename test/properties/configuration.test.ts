@@ -59,6 +59,7 @@ const rows: fc.Arbitrary<EnvironmentRows> = fc.record({
     accelerateShare: fc.double({ min: 0, max: 1, noNaN: true }),
     retention: fc.constantFrom('{}', '{"status":7}'),
     builtIn: fc.constant('{}'),
+    intervals: fc.constant('{}'),
   }),
   configuration: fc.record({ version: fc.nat(), document: objectText.map(({ text }) => text) }),
   queries: fc.uniqueArray(

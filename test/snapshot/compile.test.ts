@@ -14,6 +14,7 @@ const ROWS: EnvironmentRows = {
     accelerateShare: 0.1,
     retention: '{}',
     builtIn: '{}',
+    intervals: '{}',
   },
   configuration: { version: 3, document: DOCUMENT },
   layers: [],
