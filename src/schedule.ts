@@ -1,6 +1,7 @@
 /** What the cron trigger runs each minute. */
 
 import { noteKeysPresent } from './agent/key-fingerprints.ts'
+import { pauseDenied } from './costs/auto-pause.ts'
 import { exportAudit } from './logs/export-audit.ts'
 import { wakeSinksNowAndThen } from './logs/deliver/wake-up.ts'
 import { scheduleCompaction } from './logs/compact/schedule.ts'
@@ -22,6 +23,7 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
     'ask-late-enrollments': askLateEnrollments,
     'tell-webhooks': tellWebhooks,
     'note-signing-keys': noteKeysPresent,
+    'pause-denied': pauseDenied,
   }
   for (const [duty, run] of Object.entries(duties)) {
     try {

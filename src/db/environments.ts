@@ -2,6 +2,7 @@
 
 import { and, count, eq, inArray, isNull, max } from 'drizzle-orm'
 import type { BuiltInSettings } from '../config/built-in.ts'
+import { DEFAULT_RULES } from '../costs/rules.ts'
 import { isUuid, sha256HexOfText } from '../lib/bytes.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
@@ -52,6 +53,7 @@ export async function insertEnvironment(
         revision: 1,
         answerShards: ANSWER_SHARDS,
         builtIn: JSON.stringify(builtIn),
+        costRules: JSON.stringify(DEFAULT_RULES),
         createdAtMs: note.atMs,
       })
       .returning(),

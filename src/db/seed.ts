@@ -1,6 +1,7 @@
 /** What the first start puts into an empty database. */
 
 import { DEFAULT_BUILT_IN, type BuiltInSettings } from '../config/built-in.ts'
+import { DEFAULT_RULES } from '../costs/rules.ts'
 import { sha256HexOfText, timeOrderedUuid } from '../lib/bytes.ts'
 
 /** Answer shards of an environment; fixed when it is made, because wire ids name it (design 3). */
@@ -38,8 +39,8 @@ export async function seedFirstEnvironment(db: D1Database, seed: Seed): Promise<
       .bind(seed.environmentName, timeOrderedUuid(nowMs), nowMs, detail),
     db
       .prepare(
-        `INSERT OR IGNORE INTO environments (id, name, revision, answer_shards, created_at, built_in)
-         VALUES (?1, ?2, 1, ?3, ?4, ?5)`,
+        `INSERT OR IGNORE INTO environments (id, name, revision, answer_shards, created_at, built_in, cost_rules)
+         VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6)`,
       )
       .bind(
         crypto.randomUUID(),
@@ -47,6 +48,7 @@ export async function seedFirstEnvironment(db: D1Database, seed: Seed): Promise<
         ANSWER_SHARDS,
         nowMs,
         JSON.stringify(seed.builtIn ?? DEFAULT_BUILT_IN),
+        JSON.stringify(DEFAULT_RULES),
       ),
     db
       .prepare(

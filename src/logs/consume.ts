@@ -3,6 +3,7 @@
  * own; one that fails holds no other up. Raw lines are at-least-once: readers count an event id once (design 4).
  */
 
+import { CostWatch } from '../costs/cost-watch.ts'
 import { archiveAnswers } from './archive-answers.ts'
 import { archiveAudit } from './archive-audit.ts'
 import { archiveBody } from './archive-body.ts'
@@ -101,6 +102,7 @@ class ConsumerRun {
 
   constructor(env: Env) {
     this.#env = env
+    this.watches = new LineWatches([new CostWatch(env)])
     this.#writer = new ArchiveWriter(env)
     this.#lookup = new SourceLookup(env)
     this.watches = new LineWatches([new InventoryWatch(env.DB)])

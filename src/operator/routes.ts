@@ -20,6 +20,8 @@ import { addConfigurationPlanRoutes } from './configuration-plan.ts'
 import { addConfigurationVersionRoutes } from './configuration-versions.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
 import { addEnrollAttemptRoutes } from './enroll-attempts.ts'
+import { addCostRuleRoutes } from './cost-rules.ts'
+import { addCostRoutes } from './costs.ts'
 import { addEnrollSecretRoutes } from './enroll-secrets.ts'
 import { environmentScope } from './environment-scope.ts'
 import { addEnvironmentKeyRoutes } from './environment-keys.ts'
@@ -43,6 +45,7 @@ import { addTailRoutes } from './tail.ts'
 import { addTargetPreviewRoutes } from './target-preview.ts'
 import { addOperatorTokenRoutes } from './operator-tokens.ts'
 import { addQueryAnswerRoutes } from './query-answers.ts'
+import { addQueryPauseRoutes } from './query-pauses.ts'
 import { addQueryExportRoutes } from './query-exports.ts'
 import { addQueryRoutes } from './queries.ts'
 import { addQueryStragglerRoutes } from './query-stragglers.ts'
@@ -77,6 +80,9 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addConfigurationVersionRoutes,
   addFlagfileRoutes,
   addBuiltInQueryRoutes,
+  addCostRoutes,
+  addQueryPauseRoutes,
+  addCostRuleRoutes,
   addIntervalRoutes,
   addCapacityPlanRoutes,
   addRolloutRoutes,

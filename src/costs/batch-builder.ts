@@ -1,0 +1,93 @@
+/** Sorts what lines said by the object that keeps it, queries by their version. Pure but for hashing. */
+
+import type { LogOrigin } from '../logs/message.ts'
+import { BATCH_FORMAT, ORDINALS_PER_OBJECT } from './constants.ts'
+import type { CostBatch, QueryVersion } from './kinds.ts'
+import type { QueryError, ScheduleReading } from './report.ts'
+import { versionOf } from './version.ts'
+
+export interface SeenReport {
+  origin: LogOrigin
+  reading: ScheduleReading
+}
+
+export interface SeenError {
+  origin: LogOrigin
+  error: QueryError
+}
+
+export interface ObjectBatch {
+  environmentId: string
+  /** Any node of the object. */
+  ordinal: number
+  batch: CostBatch
+}
+
+export class BatchBuilder {
+  readonly #batches = new Map<string, ObjectBatch & { indexes: Map<string, number> }>()
+  /** The fleet has the same few queries: each is hashed once. */
+  readonly #hashes = new Map<string, string>()
+
+  async addReport({ origin, reading }: SeenReport): Promise<void> {
+    const place = this.#place(origin)
+    const queries: CostBatch['reports'][number]['queries'] = []
+    for (const { name, sql, intervalS, ...values } of reading.rows) {
+      const version = { name, hash: await this.#hash(sql, intervalS), intervalS }
+      queries.push({ ...values, query: indexOf(place, version) })
+    }
+    const { unixTimeS, isWhole } = reading
+    const report = { ordinal: origin.ordinal, unixTimeS, receivedS: receivedS(origin), isWhole, queries }
+    place.batch.reports.push(report)
+  }
+
+  addError({ origin, error }: SeenError): void {
+    const place = this.#place(origin)
+    const query = indexOf(place, { name: error.name, hash: '', intervalS: 0 })
+    const { ordinal } = origin
+    place.batch.errors.push({ ordinal, query, unixTimeS: error.unixTimeS, receivedS: receivedS(origin) })
+  }
+
+  batches(): ObjectBatch[] {
+    return [...this.#batches.values()].map(({ environmentId, ordinal, batch }) => ({
+      environmentId,
+      ordinal,
+      batch,
+    }))
+  }
+
+  #place({ environmentId, ordinal }: LogOrigin) {
+    const key = `${environmentId}/${Math.floor(ordinal / ORDINALS_PER_OBJECT)}`
+    let place = this.#batches.get(key)
+    if (place === undefined) {
+      const batch = { format: BATCH_FORMAT, queries: [], reports: [], errors: [] }
+      place = { environmentId, ordinal, batch, indexes: new Map() }
+      this.#batches.set(key, place)
+    }
+    return place
+  }
+
+  async #hash(sql: string, intervalS: number): Promise<string> {
+    const key = `${intervalS}\n${sql}`
+    const known = this.#hashes.get(key)
+    if (known !== undefined) return known
+    const hash = await versionOf(sql, intervalS)
+    this.#hashes.set(key, hash)
+    return hash
+  }
+}
+
+function indexOf(
+  { batch, indexes }: { batch: CostBatch; indexes: Map<string, number> },
+  version: QueryVersion,
+): number {
+  const key = `${version.hash} ${version.name}`
+  const known = indexes.get(key)
+  if (known !== undefined) return known
+  batch.queries.push(version)
+  indexes.set(key, batch.queries.length - 1)
+  return batch.queries.length - 1
+}
+
+function receivedS({ receivedAtMs }: LogOrigin): number {
+  return Math.floor(receivedAtMs / 1_000)
+}
