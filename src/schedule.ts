@@ -6,6 +6,7 @@ import { exportAudit } from './logs/export-audit.ts'
 import { wakeSinksNowAndThen } from './logs/deliver/wake-up.ts'
 import { scheduleCompaction } from './logs/compact/schedule.ts'
 import { alarmOldQuarantine } from './logs/quarantine-alarm.ts'
+import { moveRollouts } from './config/rollout-duty.ts'
 import { sweepInbox } from './logs/sweep.ts'
 import { askLateEnrollments } from './queries/late-enrollments.ts'
 import { tellWebhooks } from './queries/webhooks.ts'
@@ -22,6 +23,7 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
     'wake-sinks': wakeSinksNowAndThen,
     'ask-late-enrollments': askLateEnrollments,
     'tell-webhooks': tellWebhooks,
+    'move-rollouts': moveRollouts,
     'note-signing-keys': noteKeysPresent,
     'pause-denied': pauseDenied,
   }

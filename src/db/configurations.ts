@@ -1,11 +1,11 @@
 /** Configurations by version: a base document and layers over it. A version never changes. */
 
 import { and, asc, desc, eq, lt, max, sql, type SQL } from 'drizzle-orm'
-import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import type { Held } from '../fleet/held.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
 import { rememberHeld } from './held-options.ts'
-import { configurationDocuments, configurationLayers, configurations } from './schema.ts'
+import { configurationDocuments, configurationLayers, configurations, environments } from './schema.ts'
 
 export type ConfigurationRow = typeof configurations.$inferSelect
 
@@ -137,31 +137,46 @@ export async function layerUsesNodeSet(db: ControlDb, environmentId: string, nam
   return row !== undefined
 }
 
+/** A version that is not stored yet. */
+export type NewVersion = Pick<
+  ConfigurationRow,
+  'environmentId' | 'version' | 'document' | 'sha256' | 'message'
+> & { layers: readonly ConfigurationLayer[] }
+
 /**
- * Adds a version: a base document, and layers over it. Returns the environment's revision. Throws where there is this
- * version already (configurations.version): somebody else was faster.
+ * Adds a version and makes it that of all nodes. Returns the environment's revision. Throws where there is this version
+ * already: somebody else was faster; and where a rollout is under way (NULL for configurations.created_by).
  */
 export async function insertConfiguration(
   db: ControlDb,
   note: ChangeNote,
-  configuration: Pick<ConfigurationRow, 'environmentId' | 'version' | 'document' | 'sha256' | 'message'> & {
-    layers: readonly ConfigurationLayer[]
+  configuration: NewVersion & {
     /** What nodes may hold from now on. */
     held: readonly Held[]
   },
 ): Promise<number> {
-  const { environmentId, version, document, sha256, message, layers, held } = configuration
+  const { environmentId, version, held } = configuration
+  const isFree = sql<string>`CASE WHEN NOT EXISTS (SELECT 1 FROM rollouts
+    WHERE environment_id = ${environmentId} AND ended_at IS NULL) THEN ${note.actor} END`
   const { revision } = await commitChange(db, note, 'environment', [
-    db.insert(configurations).values({
-      environmentId,
-      version,
-      document,
-      sha256,
-      createdAtMs: note.atMs,
-      createdBy: note.actor,
-      message,
-    }),
+    ...newVersionStatements(db, note, configuration, isFree),
+    db.update(environments).set({ stableVersion: version }).where(eq(environments.id, environmentId)),
     rememberHeld(db, environmentId, held),
+  ])
+  return revision
+}
+
+/** Stores a version; nobody gets it by that. */
+export function newVersionStatements(
+  db: ControlDb,
+  note: ChangeNote,
+  { environmentId, version, document, sha256, message, layers }: NewVersion,
+  createdBy: SQL<string> | string = note.actor,
+): Statement[] {
+  return [
+    db
+      .insert(configurations)
+      .values({ environmentId, version, document, sha256, createdAtMs: note.atMs, createdBy, message }),
     ...layers.flatMap((layer, position) => [
       db
         .insert(configurationDocuments)
@@ -176,6 +191,5 @@ export async function insertConfiguration(
         documentSha256: layer.sha256,
       }),
     ]),
-  ])
-  return revision
+  ]
 }

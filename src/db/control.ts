@@ -86,6 +86,14 @@ function auditRow(db: ControlDb, note: ChangeNote) {
   })
 }
 
+/** Whether an error says that this column (`table.column`) refused a NULL: how a statement stops the batch it is in. */
+export function isNullRefused(error: unknown, column: string): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause.message.includes('NOT NULL constraint failed') && cause.message.includes(column)) return true
+  }
+  return false
+}
+
 /** Whether an error says that a UNIQUE constraint on this column (`table.column`) refused a row. */
 export function isUniqueViolation(error: unknown, column: string): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {

@@ -2,13 +2,14 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { LAYER_NAME, LAYER_NAME_RULE, MATCH_RULE } from '../config/layer-rules.ts'
+import type { VersionContent } from '../config/content.ts'
 import type { NewLayer } from '../config/version.ts'
 import { stableConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { isPlatformFamily, type PlatformFamily } from '../fleet/platform.ts'
 import { memberTexts } from '../lib/json-members.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
-import { storedSchema, versionMessage } from './configuration.ts'
+import { storedSchema, superseding, versionMessage } from './configuration.ts'
 import { inEnvironment, replies } from './describe.ts'
 import { tagName } from './names.ts'
 import { notFound, problem, unprocessable } from './problem.ts'
@@ -51,7 +52,7 @@ export const layerSchema = z
 
 const PATH = '/environments/{env}/configuration/layers'
 const oneLayer = inEnvironment.extend({ name: layerName })
-const withMessage = z.object({ message: versionMessage.optional() })
+const withMessage = z.object({ message: versionMessage.optional(), supersede: superseding })
 
 export function addConfigurationLayerRoutes(routes: OperatorRoutes): void {
   routes.openapi(
@@ -90,7 +91,7 @@ export function addConfigurationLayerRoutes(routes: OperatorRoutes): void {
       },
       responses: replies(200, 'Stored as a new version', storedSchema),
     }),
-    async (c) => putLayer(c, c.req.valid('param').name, c.req.valid('query').message),
+    async (c) => putLayer(c, c.req.valid('param').name, c.req.valid('query')),
   )
   routes.openapi(
     createRoute({
@@ -104,15 +105,21 @@ export function addConfigurationLayerRoutes(routes: OperatorRoutes): void {
       const { version } = await stableConfiguration(c.var.db, c.var.environment.id)
       const layers = await layersOfVersion(c.var.db, c.var.environment.id, version)
       if (!layers.some((layer) => layer.name === name)) return notFound('layer')
-      return storeVersion(c, c.req.valid('query').message ?? `without layer ${name}`, (present) => ({
+      const { message, supersede } = c.req.valid('query')
+      const without = (present: VersionContent) => ({
         ...present,
         layers: present.layers.filter((layer) => layer.name !== name),
-      }))
+      })
+      return storeVersion(c, message ?? `without layer ${name}`, without, { supersede })
     },
   )
 }
 
-async function putLayer(c: OperatorContext, name: string, message: string | undefined): Promise<Response> {
+async function putLayer(
+  c: OperatorContext,
+  name: string,
+  { message, supersede }: z.infer<typeof withMessage>,
+): Promise<Response> {
   const text = await c.req.text()
   const parsed = parsedOrNull(text)
   if (parsed === undefined) return problem(400, 'The body is not JSON.')
@@ -125,10 +132,11 @@ async function putLayer(c: OperatorContext, name: string, message: string | unde
       detail: 'there is no such node set in this environment',
     })
   const layer: NewLayer = { name, match, document: memberTexts(text).get('document') ?? '{}' }
-  return storeVersion(c, message ?? `layer ${name}`, (present) => ({
+  const change = (present: VersionContent) => ({
     ...present,
     layers: placed(present.layers, layer, position),
-  }))
+  })
+  return storeVersion(c, message ?? `layer ${name}`, change, { supersede })
 }
 
 function placed(

@@ -18,7 +18,8 @@ import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, replies } from './describe.ts'
 import { problem, unprocessable, type Fault } from './problem.ts'
 import { faultsOf } from './request-faults.ts'
-import { commitVersion, prepareVersion } from './store-version.ts'
+import { rolloutBody, rolloutSchema, rolloutView } from './rollout-bodies.ts'
+import { commitVersion, prepareVersion, type CommitOptions } from './store-version.ts'
 
 const bodySchema = z.strictObject({
   document: z.record(z.string(), z.unknown()),
@@ -27,6 +28,9 @@ const bodySchema = z.strictObject({
   ),
   message: versionMessage.optional(),
   expectedVersion: z.int().min(1).optional(),
+  /** Of apply: to some nodes first; taking back the rollout that is under way. */
+  rollout: rolloutBody.optional(),
+  supersede: z.boolean().optional(),
 })
 
 const tallySchema = z.object({
@@ -59,7 +63,9 @@ const planSchema = z
     warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })),
   })
   .openapi('ConfigurationPlan')
-const appliedSchema = storedSchema.extend(countedSchema).openapi('AppliedConfiguration')
+const appliedSchema = storedSchema
+  .extend({ ...countedSchema, rollout: rolloutSchema.nullable() })
+  .openapi('AppliedConfiguration')
 
 const PATH = '/environments/{env}/configuration'
 // Read by hand: the documents' texts are what counts.
@@ -69,7 +75,10 @@ const request = {
     required: true,
     content: {
       'application/json': {
-        schema: { type: 'object', description: 'document, layers, message, expectedVersion' } as const,
+        schema: {
+          type: 'object',
+          description: 'document, layers, message, expectedVersion, rollout, supersede',
+        } as const,
       },
     },
   },
@@ -101,11 +110,13 @@ export function addConfigurationPlanRoutes(routes: OperatorRoutes): void {
     async (c) => {
       const wanted = await wantedOf(c)
       if (!wanted.ok) return wanted.reason
-      const { content, message, expectedVersion } = wanted.value
-      const stored = await commitVersion(c, message, () => content, expectedVersion)
+      const { content, message, ...options } = wanted.value
+      const stored = await commitVersion(c, message, () => content, options)
       if (!stored.ok) return stored.reason
       const { present, wanted: after, version, revision, live, sha256, bytes, warnings } = stored.value
-      const result = version === present.version ? 'unchanged' : 'created'
+      const { rollout } = stored.value
+      const isNew = version !== present.version && (rollout === null || rollout.createdAtMs === c.var.nowMs)
+      const result = isNew ? 'created' : 'unchanged'
       return c.json({
         result,
         version,
@@ -114,16 +125,16 @@ export function addConfigurationPlanRoutes(routes: OperatorRoutes): void {
         sha256,
         bytes,
         ...compareItems(present, after),
+        rollout: rollout === null ? null : rolloutView(rollout, c.var.nowMs),
         warnings,
       })
     },
   )
 }
 
-interface Wanted {
+interface Wanted extends CommitOptions {
   content: VersionContent
   message: string
-  expectedVersion: number | undefined
 }
 
 async function wantedOf(c: OperatorContext): Promise<Result<Wanted, Response>> {
@@ -145,6 +156,8 @@ async function wantedOf(c: OperatorContext): Promise<Result<Wanted, Response>> {
     content: { document: members.get('document') ?? '{}', layers },
     message: body.data.message ?? '',
     expectedVersion: body.data.expectedVersion,
+    rollout: body.data.rollout,
+    supersede: body.data.supersede,
   })
 }
 

@@ -19,6 +19,7 @@ import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, replies, repliesList, time } from './describe.ts'
 import { numberKey, pageOf, pagingQuery } from './paging.ts'
 import { notFound, unprocessable } from './problem.ts'
+import { rolloutBody } from './rollout-bodies.ts'
 import { storeVersion } from './store-version.ts'
 
 /** A reply stays readable; what is beyond is in the documents themselves. */
@@ -62,7 +63,12 @@ const number = z
   .transform(Number)
   .openapi({ type: 'integer', minimum: 1 })
 const oneVersion = inEnvironment.extend({ version: number })
-const rollbackBody = z.strictObject({ version: z.int().min(1), message: versionMessage.optional() })
+const rollbackBody = z.strictObject({
+  version: z.int().min(1),
+  message: versionMessage.optional(),
+  rollout: rolloutBody.optional(),
+  supersede: z.boolean().optional(),
+})
 
 const PATH = '/environments/{env}/configuration'
 
@@ -121,14 +127,12 @@ function addComparingRoutes(routes: OperatorRoutes): void {
       responses: replies(200, 'Stored as a new version that equals the old one', storedSchema),
     }),
     async (c) => {
-      const { version, message } = c.req.valid('json')
+      const { version, message, ...options } = c.req.valid('json')
       const row = await findConfiguration(c.var.db, c.var.environment.id, version)
       if (row === null) return unprocessable({ pointer: '/version', detail: 'there is no such version' })
       const layers = await layersOfVersion(c.var.db, c.var.environment.id, version)
-      return storeVersion(c, message ?? `rollback to version ${version}`, () => ({
-        document: row.document,
-        layers,
-      }))
+      const content = { document: row.document, layers }
+      return storeVersion(c, message ?? `rollback to version ${version}`, () => content, options)
     },
   )
 }

@@ -24,6 +24,12 @@ export const versionMessage = z
   .trim()
   .max(MAX_MESSAGE_CHARACTERS, `is longer than ${MAX_MESSAGE_CHARACTERS} characters`)
 
+/** Takes back the rollout that is under way, which else stands in the way. */
+export const superseding = z
+  .enum(['true', 'false'])
+  .optional()
+  .transform((text) => text === 'true')
+
 const PATH = '/environments/{env}/configuration'
 
 export function addConfigurationRoutes(routes: OperatorRoutes): void {
@@ -54,15 +60,15 @@ export function addConfigurationRoutes(routes: OperatorRoutes): void {
       // No schema that would parse it: the document's text is what counts, and its faults are found by src/config.
       request: {
         params: inEnvironment,
-        query: z.object({ message: versionMessage.optional() }),
+        query: z.object({ message: versionMessage.optional(), supersede: superseding }),
         body: { required: true, content: { 'application/json': { schema: document } } },
       },
       responses: replies(200, 'Stored', storedSchema),
     }),
     async (c) => {
       const document = await c.req.text()
-      const { message } = c.req.valid('query')
-      return storeVersion(c, message ?? '', (present) => ({ ...present, document }))
+      const { message, supersede } = c.req.valid('query')
+      return storeVersion(c, message ?? '', (present) => ({ ...present, document }), { supersede })
     },
   )
 }

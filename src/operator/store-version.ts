@@ -198,7 +198,13 @@ async function storeForSome(
   const version = (await newestVersion(c.var.db, environmentId)) + 1
   const content = { environmentId, version, sha256, message, ...wanted }
   const detail = { sha256, bytes, message }
-  const started = await startRollout(c, rollout, { version, stableVersion: present.version, message, content, detail })
+  const started = await startRollout(c, rollout, {
+    version,
+    stableVersion: present.version,
+    message,
+    content,
+    detail,
+  })
   if (started === null || !started.ok) return started
   const { row, revision } = started.value
   return ok({ version, revision, rollout: row })

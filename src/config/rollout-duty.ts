@@ -1,0 +1,102 @@
+/** The cron's part in rollouts: looks at each that is due, once a minute, and moves it on. One D1 statement where none is. */
+
+import { controlDb, type ControlDb } from '../db/control.ts'
+import { dueRollouts, endClearing, membersOfRollout, noteLook, type RolloutRow } from '../db/rollouts.ts'
+import { highestOrdinal } from '../db/environments.ts'
+import { allNodes } from '../db/targets.ts'
+import { readGates, verdictOf } from '../fleet/rollout-gates.ts'
+import { Deadline } from '../lib/deadline.ts'
+import { holdersOf } from '../presence/read.ts'
+import { measureRollout } from './rollout-measure.ts'
+import { makeMove, planOfRow, progressOfRow, type GateLook, type RolloutReason } from './rollout-moves.ts'
+
+/** Who moves it, in the audit. */
+export const ROLLOUT_ACTOR = 'rollout'
+/** Rollouts of one minute; the others are due still in the next. */
+const AT_ONCE = 50
+const LOOK_EVERY_MS = 60_000
+const CLEARED_EVERY_MS = 3_600_000
+/** How long the environment's object may take to publish; its alarm heals what it did not. */
+const PUBLISH_WITHIN_MS = 5_000
+const PRESENCE_WITHIN_MS = 5_000
+
+/** One tick. A failure of one rollout leaves it where it is, to the next tick. */
+export async function moveRollouts(env: Env, nowMs: number): Promise<void> {
+  const db = controlDb(env.DB)
+  for (const row of await dueRollouts(db, nowMs, AT_ONCE)) {
+    try {
+      await (row.endedAtMs === null ? lookAt(env, db, row, nowMs) : lookAtClearing(env, db, row, nowMs))
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'rollout-later', rollout: row.id, error: String(error) }))
+    }
+  }
+}
+
+/** What the gates of a rollout say now. */
+export async function lookAtGates(
+  env: Env,
+  db: ControlDb,
+  row: RolloutRow,
+  nowMs: number,
+): Promise<GateLook> {
+  const measured = await measureRollout(env, db, row, nowMs)
+  return { atMs: nowMs, readings: readGates(planOfRow(row).gates, measured) }
+}
+
+async function lookAt(env: Env, db: ControlDb, row: RolloutRow, nowMs: number): Promise<void> {
+  const look = await lookAtGates(env, db, row, nowMs)
+  const verdict = verdictOf(look.readings, planOfRow(row).whenUnknown)
+  const move = { kind: 'look' as const, verdict }
+  const reason = verdict === 'fail' ? reasonOf(look) : undefined
+  const who = { actor: ROLLOUT_ACTOR, nowMs, look, ...(reason === undefined ? {} : { reason }) }
+  const moved = await makeMove(db, row, move, who)
+  if (!moved.ok) return
+  if (moved.value === null) {
+    await noteLook(db, row, { gates: JSON.stringify(look), dueAtMs: nowMs + LOOK_EVERY_MS / 2 })
+    return
+  }
+  const { state } = progressOfRow(row)
+  console.log(JSON.stringify({ event: 'rollout-moved', rollout: row.id, from: state, verdict }))
+  await publish(env, row.environmentId, moved.value)
+}
+
+function reasonOf({ readings }: GateLook): RolloutReason {
+  const failed = readings.filter(({ status }) => status === 'fail')
+  return { by: 'gate', detail: failed.map(({ gate, detail }) => `${gate}: ${detail}`).join('; ') }
+}
+
+/**
+ * Ends the clearing of a version that was taken back, once each node that had it was served something else since: its
+ * documents are then those of all others again. Nodes that are away keep it waiting, however long.
+ */
+async function lookAtClearing(env: Env, db: ControlDb, row: RolloutRow, nowMs: number): Promise<void> {
+  const { environmentId, endedAtMs } = row
+  const highest = await highestOrdinal(db, environmentId)
+  const left = await membersOfRollout(db, row.id)
+  left.retainAll(await allNodes(db, environmentId))
+  // A whole look later than that: who was served the version in that very second holds it.
+  const sinceS = Math.ceil((endedAtMs ?? nowMs) / 1_000) + SERVED_FOR_S
+  const holders = await new Deadline(PRESENCE_WITHIN_MS).run(holdersOf(env, environmentId, highest, sinceS))
+  for (const [version, nodes] of holders) if (version !== row.version) left.deleteAll(nodes)
+  if (left.size > 0) {
+    await noteLook(db, row, { dueAtMs: nowMs + CLEARED_EVERY_MS })
+    return
+  }
+  const note = {
+    actor: ROLLOUT_ACTOR,
+    action: 'rollout.cleared',
+    environmentId,
+    subject: row.id,
+    atMs: nowMs,
+  }
+  const revision = await endClearing(db, { ...note, detail: { version: row.version } }, row)
+  if (revision !== null) await publish(env, environmentId, revision)
+}
+
+/** An isolate may serve a head that is this old (design 4), and then some for a reply on its way. */
+const SERVED_FOR_S = 60
+
+async function publish(env: Env, environmentId: string, revision: number): Promise<void> {
+  const stub = env.ENVIRONMENT.getByName(environmentId)
+  await new Deadline(PUBLISH_WITHIN_MS).run(stub.refresh(revision, false))
+}
