@@ -2,12 +2,7 @@
 
 import { noteSigningKeys, type PresentKey } from '../db/signing-keys.ts'
 import { hexOf, utf8 } from '../lib/bytes.ts'
-import { loadSigningKeys } from './signing-keys.ts'
-
-/** What is signed to make one; the command line makes the same (src/cli/keys/secret.ts). */
-export const FINGERPRINT_LABEL = 'osquery-edge/signing-key-fingerprint/1'
-/** Of the MAC's 16 bytes: enough to tell a handful of keys apart. */
-export const FINGERPRINT_BYTES = 8
+import { FINGERPRINT_BYTES, FINGERPRINT_LABEL, loadSigningKeys } from './signing-keys.ts'
 
 /** The keys that this Worker has. Throws SigningKeysUnusable. */
 export async function presentKeys(secret: string): Promise<PresentKey[]> {

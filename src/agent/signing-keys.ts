@@ -9,6 +9,11 @@ import { bytesOfBase64, type Bytes } from '../lib/bytes.ts'
 /** MACs are truncated to 128 bits: far beyond guessing, and a node key stays short enough for a header. */
 export const MAC_BYTES = 16
 
+/** What a key signs to make its fingerprint; the command line makes the same (src/cli/keys/secret.ts). */
+export const FINGERPRINT_LABEL = 'osquery-edge/signing-key-fingerprint/1'
+/** Of that MAC: enough to tell a handful of keys apart. */
+export const FINGERPRINT_BYTES = 8
+
 export interface SigningKeys {
   currentKeyId: number
   /** All of them, ascending. */

@@ -16,13 +16,19 @@ export interface WranglerResult {
   output: string
 }
 
-/** `show`: it prints to the terminal. Never asks: there may be nobody to answer. */
-export function runWrangler(args: readonly string[], output: 'show' | 'collect'): WranglerResult {
+/** `show`: it prints to the terminal. Never asks: there may be nobody to answer. It reads `input`, if there is any. */
+export function runWrangler(
+  args: readonly string[],
+  output: 'show' | 'collect',
+  input?: string,
+): WranglerResult {
+  const stdin = input === undefined ? 'ignore' : 'pipe'
   const result = spawnSync(process.execPath, ['--no-warnings', WRANGLER, ...args], {
     cwd: ROOT,
     encoding: 'utf8',
     env: wranglerQuietly(),
-    stdio: output === 'show' ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    ...(input === undefined ? {} : { input }),
+    stdio: output === 'show' ? [stdin, 'inherit', 'inherit'] : [stdin, 'pipe', 'pipe'],
   })
   const printed = output === 'show' ? '' : `${result.stdout}${result.stderr}`
   return { ok: result.status === 0, output: printed }

@@ -37,7 +37,7 @@ test.each([
   'challenge',
   'Custom Error Rule',
   'Access',
-  'secret put SIGNING_KEYS',
+  'keys -- init',
   'operator-token',
 ])('the checklist names what wrangler cannot set: %s', (item) => {
   const options = parseDeployOptions(['--env', 'production'], hostnames)

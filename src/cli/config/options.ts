@@ -2,6 +2,8 @@
 
 import { Command, CommanderError, Option } from 'commander'
 
+import { urlFault } from '../admin-route.ts'
+
 export type ConfigCommand = 'validate' | 'plan' | 'apply' | 'export'
 
 export interface ServerAccess {
@@ -108,11 +110,8 @@ function run(program: Command, args: readonly string[], show: (text: string) => 
 }
 
 function accessOf({ url = '', env = '', tokenFile = '', ca }: Values): ServerAccess {
-  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
-    throw new UsageError(`error: --url must be like https://fleet.example.com, not ${url}`)
-  const { protocol, hostname } = new URL(url)
-  if (protocol === 'http:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname))
-    throw new UsageError('error: --url must be https: the token would be readable on its way')
+  const fault = urlFault(url)
+  if (fault !== null) throw new UsageError(`error: ${fault}`)
   return { url: url.replace(/\/+$/, ''), env, tokenFile, ...(ca === undefined ? {} : { ca }) }
 }
 

@@ -15,11 +15,9 @@ What wrangler cannot set - check once, and after each change of the zone:
   [ ] Agents: a Custom Error Rule in that zone: when the hostname is ${agentHostname} and the response status is
       400 or more, serve the text/plain content  retry
   [ ] Operators: ${operators}. Put Cloudflare Access before this hostname, and only before this one.
-  [ ] The key that signs node keys, once and BEFORE the first deployment. Keep a copy in a safe place: without it all
-      agents must enroll anew.
-        mkdir -p .local && umask 077
-        node -e 'console.log(JSON.stringify({current:"k1",keys:{k1:crypto.randomBytes(32).toString("base64")}}))' > .local/signing-keys
-        npx wrangler secret put SIGNING_KEYS --env ${deployment} < .local/signing-keys
+  [ ] The key that signs node keys, once and BEFORE the first deployment. It is kept in .local/signing-keys.${deployment}:
+      copy that to a safe place, without it all agents must enroll anew.
+        npm run keys -- init --env ${deployment}
   [ ] The first operator token (shown once):
         npm run operator-token -- --name alice --env ${deployment}
 `
