@@ -1,6 +1,8 @@
 /** What the cron trigger runs each minute. */
 
 import { noteKeysPresent } from './agent/key-fingerprints.ts'
+import { forgetTraces } from './db/trace-erasures.ts'
+import { rekeyMore } from './db/rekey-duty.ts'
 import { pauseDenied } from './costs/auto-pause.ts'
 import { exportAudit } from './logs/export-audit.ts'
 import { wakeSinksNowAndThen } from './logs/deliver/wake-up.ts'
@@ -23,9 +25,11 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
     'wake-sinks': wakeSinksNowAndThen,
     'ask-late-enrollments': askLateEnrollments,
     'tell-webhooks': tellWebhooks,
+    'pause-denied': pauseDenied,
     'move-rollouts': moveRollouts,
     'note-signing-keys': noteKeysPresent,
-    'pause-denied': pauseDenied,
+    'rekey-nodes': rekeyMore,
+    'forget-traces': forgetTraces,
   }
   for (const [duty, run] of Object.entries(duties)) {
     try {

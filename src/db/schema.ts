@@ -37,7 +37,9 @@ export const environments = sqliteTable('environments', {
   archiveAfterDays: integer('archive_after_days').notNull().default(0),
   identityPolicy: text('identity_policy').notNull().default('{}'),
   rekeyFrom: integer('rekey_from'),
-  clones: text('clones', { enum: ['split', 'flag'] }).notNull().default('split'),
+  clones: text('clones', { enum: ['split', 'flag'] })
+    .notNull()
+    .default('split'),
   createdAtMs: integer('created_at').notNull(),
 })
 
@@ -270,6 +272,13 @@ export const nodes = sqliteTable('nodes', {
   enrolledAtMs: integer('enrolled_at').notNull(),
   enrollCount: integer('enroll_count').notNull().default(1),
   cloneSuspectedAtMs: integer('clone_suspected_at'),
+  cloneOf: text('clone_of'),
+  clones: text('clones', { enum: ['split', 'flagged', 'joined'] }),
+  clonesFoundAtMs: integer('clones_found_at'),
+  clonesEvidence: text('clones_evidence'),
+  splitBy: text('split_by', { enum: ['instance', 'host'] }),
+  splitCount: integer('split_count').notNull().default(0),
+  dampedEnrolls: integer('damped_enrolls').notNull().default(0),
   enrollSecretId: text('enroll_secret_id'),
   deletedAtMs: integer('deleted_at'),
   signingKeyId: integer('signing_key_id'),

@@ -8,10 +8,12 @@ import { controlDb } from '../db/control.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { addArchiveHealthRoutes } from './archive-health.ts'
 import { addArchiveObjectRoutes } from './archive-objects.ts'
+import { addAddressRoutes } from './addresses.ts'
 import { addAccelerationRoutes } from './acceleration.ts'
 import { addAuditRoutes } from './audit.ts'
 import { authenticate } from './authenticate.ts'
 import { addBuiltInQueryRoutes } from './built-in-queries.ts'
+import { addBrownoutRoutes } from './brownout.ts'
 import { addCapacityPlanRoutes } from './capacity-plan.ts'
 import { addCarveRoutes } from './carves.ts'
 import { addConfigurationRoutes } from './configuration.ts'
@@ -69,8 +71,10 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
   addEnvironmentKeyRoutes,
   addEnrollSecretRoutes,
+  addIdentityRoutes,
   addEnrollAttemptRoutes,
   addNodeRoutes,
+  addAddressRoutes,
   addNodeConfigurationRoutes,
   addNodeQueryRoutes,
   addTagRoutes,
@@ -86,6 +90,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addCostRuleRoutes,
   addIntervalRoutes,
   addCapacityPlanRoutes,
+  addBrownoutRoutes,
   addRolloutRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,
