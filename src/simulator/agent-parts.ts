@@ -83,7 +83,7 @@ export function createParts(options: AgentOptions): AgentParts {
     startedAtMs,
     nowMs: now(),
     configHash: configuration.configHash,
-    schedule: scheduler.rows(),
+    schedule: scheduler.rows(now()),
     flags: flags(),
     sql,
     carveRows: () => carver.rowsFor(sql),
@@ -143,6 +143,7 @@ export function createParts(options: AgentOptions): AgentParts {
       logStatus(2, 'scheduler.cpp', 128, `Error executing scheduled query ${name}: ${message}`)
       onEvent({ kind: 'scheduled-query-failed', name, message })
     },
+    onDenylisted: ({ name }) => logStatus(1, 'config.cpp', 312, `Scheduled query may have failed: ${name}`),
   })
   const sender = new LogSender({
     session,

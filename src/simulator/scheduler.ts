@@ -1,6 +1,8 @@
 /** Runs the scheduled queries that are due and makes their lines (specification 3.2, 4). */
 import type { Result } from '../lib/result.ts'
 import type { Dialect } from './dialect.ts'
+import type { QueryPerformance } from './query-performance.ts'
+import { DENYLISTED_FOR_MS, killsAgent, NO_PERFORMANCE, withExecution } from './query-performance.ts'
 import type { RememberedResult } from './result-lines.ts'
 import { differentialLines, snapshotLines } from './result-lines.ts'
 import type { SeededChoice } from './rng.ts'
@@ -19,6 +21,8 @@ export interface SchedulerOptions {
   readonly remembered: Readonly<Record<string, RememberedResult>>
   /** Told of a query that SQLite refused. */
   readonly onError: (query: ScheduledQuery, message: string) => void
+  /** Told of a query that is not run any more because the agent died of it. */
+  readonly onDenylisted: (query: ScheduledQuery) => void
 }
 
 /** What a run needs to know of its moment. */
@@ -30,12 +34,22 @@ export interface RunMoment {
   readonly flags: Flags
 }
 
+interface Ran {
+  readonly lines: readonly string[]
+  readonly outputBytes: number
+}
+
 interface Timing {
   readonly query: ScheduledQuery
   dueMs: number
   executions: number
   lastExecutedMs: number
+  performance: QueryPerformance
+  /** Not run before this time. */
+  denylistedUntilMs: number
 }
+
+const NEVER_RUN = { executions: 0, lastExecutedMs: 0, performance: NO_PERFORMANCE, denylistedUntilMs: 0 }
 
 /** Due times and remembered rows of one agent. */
 export class Scheduler {
@@ -62,7 +76,7 @@ export class Scheduler {
         const known = before.get(query.name)
         if (known?.query.intervalSeconds === query.intervalSeconds) return [query.name, { ...known, query }]
         const waitMs = this.#options.firstRun === 'at-once' ? 0 : this.#splayedIntervalMs(query, flags)
-        return [query.name, { query, dueMs: nowMs + waitMs, executions: 0, lastExecutedMs: 0 }]
+        return [query.name, { query, dueMs: nowMs + waitMs, ...NEVER_RUN }]
       }),
     )
   }
@@ -74,11 +88,32 @@ export class Scheduler {
       if (!isForced && timing.dueMs > moment.nowMs) continue
       timing.dueMs = moment.nowMs + this.#splayedIntervalMs(timing.query, moment.flags)
       if (!this.#isDiscovered(timing.query, moment.nowMs)) continue
-      timing.executions += 1
-      timing.lastExecutedMs = moment.nowMs
-      lines.push(...this.#execute(timing.query, moment))
+      if (timing.denylistedUntilMs > moment.nowMs) continue
+      if (killsAgent(timing.query.sql)) {
+        // Whatever it gave is lost with the agent; after its restart it finds the query's mark.
+        timing.denylistedUntilMs = moment.nowMs + DENYLISTED_FOR_MS
+        this.#options.onDenylisted(timing.query)
+        continue
+      }
+      lines.push(...this.#executeOnce(timing, moment))
     }
     return lines
+  }
+
+  #executeOnce(timing: Timing, moment: RunMoment): readonly string[] {
+    const { query } = timing
+    const ran = this.#execute(query, moment)
+    timing.executions += 1
+    timing.lastExecutedMs = moment.nowMs
+    const { choice } = this.#options
+    timing.performance = withExecution(
+      timing.performance,
+      query.sql,
+      timing.executions,
+      ran.outputBytes,
+      choice,
+    )
+    return ran.lines
   }
 
   /** Milliseconds until the next query is due; Infinity without a schedule. */
@@ -87,30 +122,33 @@ export class Scheduler {
   }
 
   /** Rows of the table osquery_schedule. */
-  rows(): ScheduleRow[] {
-    return [...this.#timings.values()].map(({ query, executions, lastExecutedMs }) => ({
+  rows(nowMs: number): ScheduleRow[] {
+    return [...this.#timings.values()].map(({ query, executions, lastExecutedMs, ...timing }) => ({
       name: query.name,
       query: query.sql,
       intervalSeconds: query.intervalSeconds,
       executions,
       lastExecutedSeconds: Math.floor(lastExecutedMs / 1000),
+      isDenylisted: timing.denylistedUntilMs > nowMs,
+      performance: timing.performance,
     }))
   }
 
-  #execute(query: ScheduledQuery, moment: RunMoment): readonly string[] {
+  #execute(query: ScheduledQuery, moment: RunMoment): Ran {
     const result = this.#options.runSql(query.sql)
     if (!result.ok) {
       this.#options.onError(query, result.reason)
-      return []
+      return { lines: [], outputBytes: 0 }
     }
+    const outputBytes = JSON.stringify(result.value).length
     const { nowMs, flags, hostIdentifier, decorations, dialect } = moment
     const epoch = numberFlag(flags, 'schedule_epoch')
     const execution = { name: query.name, hostIdentifier, timeMs: nowMs, epoch, decorations, dialect }
-    if (query.isSnapshot) return snapshotLines(execution, result.value, flags)
+    if (query.isSnapshot) return { lines: snapshotLines(execution, result.value, flags), outputBytes }
     const last = this.#remembered.get(query.name)
     const run = differentialLines(execution, query.sql, result.value, last, query.reportsRemoved, flags)
     this.#remembered.set(query.name, run.remembered)
-    return run.lines
+    return { lines: run.lines, outputBytes }
   }
 
   // All discovery queries of a pack must give a row; the first miss or SQL error decides.

@@ -1,3 +1,4 @@
+import type { QueryPerformance } from './query-performance.ts'
 import type { SimulatedHost } from './host.ts'
 
 /** A value as SQLite holds it. Integers from queries are bigint, so that a REAL of 1.0 stays one. */
@@ -34,6 +35,8 @@ export interface ScheduleRow {
   readonly intervalSeconds: number
   readonly executions: number
   readonly lastExecutedSeconds: number
+  readonly isDenylisted: boolean
+  readonly performance: QueryPerformance
 }
 
 /** A table: its columns as SQL, and how to make its rows. */

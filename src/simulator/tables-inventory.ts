@@ -88,6 +88,18 @@ export const INVENTORY_TABLES: TableSet = {
       { interface: 'eth0', mac: host.mac, type: 1, mtu: 1_500, ibytes: 900_000_000, obytes: 120_000_000 },
     ],
   },
+  logged_in_users: {
+    columns: 'type TEXT, user TEXT, tty TEXT, host TEXT, time BIGINT, pid INTEGER',
+    rows: ({ host, startedAtMs }) =>
+      host.people.slice(0, 1).map((user) => ({
+        type: 'user',
+        user,
+        tty: 'tty1',
+        host: '',
+        time: Math.floor(startedAtMs / 1_000),
+        pid: 1_000 + host.choice.integer('login-pid', 5_000),
+      })),
+  },
   etc_hosts: {
     columns: 'address TEXT, hostnames TEXT',
     rows: ({ host }) => [

@@ -187,21 +187,28 @@ export const SYSTEM_TABLES: TableSet = {
   osquery_schedule: {
     columns:
       'name TEXT, query TEXT, interval INTEGER, executions BIGINT, last_executed BIGINT, denylisted INTEGER,' +
-      ' output_size BIGINT, wall_time BIGINT, user_time BIGINT, system_time BIGINT, average_memory BIGINT',
+      ' output_size BIGINT, wall_time BIGINT, wall_time_ms BIGINT, last_wall_time_ms BIGINT, user_time BIGINT,' +
+      ' last_user_time BIGINT, system_time BIGINT, last_system_time BIGINT, average_memory BIGINT,' +
+      ' last_memory BIGINT',
     isVolatile: true,
     rows: (context) =>
-      context.schedule.map((entry) => ({
+      context.schedule.map(({ performance: cost, ...entry }) => ({
         name: entry.name,
         query: entry.query,
         interval: entry.intervalSeconds,
         executions: entry.executions,
         last_executed: entry.lastExecutedSeconds,
-        denylisted: 0,
-        output_size: 0,
-        wall_time: 0,
-        user_time: 0,
-        system_time: 0,
-        average_memory: 0,
+        denylisted: Number(entry.isDenylisted),
+        output_size: cost.outputBytes,
+        wall_time: Math.floor(cost.wallMs / 1_000),
+        wall_time_ms: cost.wallMs,
+        last_wall_time_ms: cost.lastWallMs,
+        user_time: cost.userMs,
+        last_user_time: cost.lastUserMs,
+        system_time: cost.systemMs,
+        last_system_time: cost.lastSystemMs,
+        average_memory: cost.averageMemoryBytes,
+        last_memory: cost.lastMemoryBytes,
       })),
   },
   osquery_flags: {

@@ -99,3 +99,55 @@ describe('the schedule', () => {
     expect(agent.runSchedule()).toBe(0)
   })
 })
+
+describe('osquery_schedule', () => {
+  const costRows = (agent: { bufferedLines: readonly { text: string }[] }) => {
+    const lines = agent.bufferedLines.map(({ text }) => JSON.parse(text) as Record<string, unknown>)
+    return lines.findLast(({ name }) => name === 'cost')?.['snapshot'] as Record<string, string>[]
+  }
+  const cost = { query: 'SELECT * FROM osquery_schedule', interval: 1, snapshot: true }
+
+  it('counts what each query cost since the agent started', async () => {
+    let nowMs = 1_000_000_000_000
+    const agent = await enrolledAgent({ now: () => nowMs })
+    const heavy = { query: 'SELECT 1 /* simulated cpu_ms=900 memory=5000 */', interval: 1, snapshot: true }
+    reply('/config', { schedule: { heavy, cost } })
+    await agent.fetchConfig()
+    agent.runSchedule()
+    nowMs += 10_000
+    agent.runSchedule()
+    const [row] = costRows(agent)
+    expect(row).toMatchObject({
+      name: 'heavy',
+      query: heavy.query,
+      executions: '2',
+      denylisted: '0',
+      user_time: '1200',
+      system_time: '600',
+      wall_time_ms: '2160',
+      average_memory: '5000',
+    })
+    expect(Number(row?.['output_size'])).toBeGreaterThan(0)
+  })
+
+  it('says that a query which killed the agent is not run for a day', async () => {
+    let nowMs = 1_000_000_000_000
+    const agent = await enrolledAgent({ now: () => nowMs })
+    const bad = { query: 'SELECT 1 /* simulated denylisted */', interval: 1, snapshot: true }
+    reply('/config', { schedule: { bad, cost } })
+    await agent.fetchConfig()
+    agent.runSchedule()
+    expect(
+      agent.bufferedLines.some(({ text }) => text.includes('Scheduled query may have failed: bad')),
+    ).toBe(true)
+    nowMs += 10_000
+    agent.runSchedule()
+    expect(costRows(agent)).toMatchObject([{ name: 'bad', executions: '0', denylisted: '1' }, {}])
+    const names = agent.bufferedLines.map(({ text }) => (JSON.parse(text) as { name?: string }).name)
+    expect(names).not.toContain('bad')
+    nowMs += 86_400_000
+    agent.runSchedule({ force: true })
+    agent.runSchedule({ force: true })
+    expect(costRows(agent)).toMatchObject([{ name: 'bad', denylisted: '1' }, {}])
+  })
+})
