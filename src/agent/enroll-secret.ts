@@ -3,8 +3,9 @@
 import { hexOf, sha256, utf8, type Bytes } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import type { Directory, DirectoryEnvironment, DirectorySecret } from '../snapshot/head.ts'
-import { MAX_SECRETS_LOOKED_UP } from './constants.ts'
+import { ANSWER_WITHIN_MS, MAX_SECRETS_LOOKED_UP } from './constants.ts'
 import type { AgentContext } from './context.ts'
+import { Holds } from './holds.ts'
 
 /** A secret that is in the directory, and what it leads to. */
 export interface KnownSecret {
@@ -21,7 +22,7 @@ export type NoSecret =
   | { kind: 'revoked'; secret: DirectorySecret }
   | { kind: 'overloaded' }
 
-let lookedUp = 0
+const waiting = new Holds(MAX_SECRETS_LOOKED_UP)
 
 /**
  * Looks a text up. An empty one is none, whatever is stored. A miss looks once more into a fresh directory, at most once a
@@ -38,13 +39,13 @@ export async function findSecret(
   if (known !== null) return ok(known)
   const revoked = matching(directory.revokedSecrets ?? [], hash)
   if (revoked !== null) return fail({ kind: 'revoked', secret: revoked })
-  if (lookedUp >= MAX_SECRETS_LOOKED_UP) return fail({ kind: 'overloaded' })
-  lookedUp += 1
+  const giveBack = waiting.take(context.receivedAtMs + ANSWER_WITHIN_MS, Date.now())
+  if (giveBack === null) return fail({ kind: 'overloaded' })
   try {
     const fresh = secretOf(await context.snapshots.directoryAfterMiss(context), hash)
     return fresh === null ? fail({ kind: 'unknown' }) : ok(fresh)
   } finally {
-    lookedUp -= 1
+    giveBack()
   }
 }
 

@@ -10,10 +10,11 @@ import { environmentIdOf } from '../snapshot/head.ts'
 import { SnapshotUnavailable } from '../snapshot/source.ts'
 import { admit, environmentNamed } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
-import { ENROLL_D1_WITHIN_MS, MAX_ENROLLS_IN_FLIGHT } from './constants.ts'
+import { ANSWER_WITHIN_MS, ENROLL_D1_WITHIN_MS, MAX_ENROLLS_IN_FLIGHT } from './constants.ts'
 import type { AgentContext } from './context.ts'
 import { hostText, type GivenKey } from './enroll-damper.ts'
 import { findSecret, type KnownSecret, type NoSecret } from './enroll-secret.ts'
+import { Holds } from './holds.ts'
 import { makeNodeKey, type VerifiedNodeIdentity } from './node-key.ts'
 import { answer, nodeInvalid, retry, type AgentOutcome } from './outcome.ts'
 import { sourceAddressOf } from './source-address.ts'
@@ -21,7 +22,7 @@ import { sourceAddressOf } from './source-address.ts'
 /** The identity of a host that names itself in no way: all of them would be one node. Real agents always do. */
 const NAMELESS = 'host:'
 
-let enrollsInFlight = 0
+const inFlight = new Holds(MAX_ENROLLS_IN_FLIGHT)
 
 export async function enroll(context: AgentContext): Promise<AgentOutcome> {
   const body = await readSmallObject(context.request, context.deadline, 'as-written')
@@ -51,17 +52,17 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
   const verdict = context.damper.judge(text, `${environment.id}/${host.identity}`, context.receivedAtMs)
   if (verdict.kind === 'come-again') return retry({ kind: 'overloaded', what: 'enrolls of one identity' })
   if (verdict.kind === 'same') {
-    const same = await sameKey(context, verdict)
+    const same = await sameKey(context, found.value, verdict)
     if (same !== null) return same
     context.damper.forget(text)
   }
-  if (enrollsInFlight >= MAX_ENROLLS_IN_FLIGHT) return retry({ kind: 'overloaded', what: 'enroll' })
-  enrollsInFlight += 1
+  const giveBack = inFlight.take(context.receivedAtMs + ANSWER_WITHIN_MS, Date.now())
+  if (giveBack === null) return retry({ kind: 'overloaded', what: 'enroll' })
   try {
     const damped = verdict.kind === 'ask' ? verdict.damped : 0
     return await enrollHost(context, found.value, host, { text, damped })
   } finally {
-    enrollsInFlight -= 1
+    giveBack()
   }
 }
 
@@ -105,7 +106,11 @@ async function enrollHost(
 }
 
 /** The key that the host got before, where it still counts; null: D1 has to be asked. */
-async function sameKey(context: AgentContext, { identity, nodeKey }: GivenKey): Promise<AgentOutcome | null> {
+async function sameKey(
+  context: AgentContext,
+  { environment, secret }: KnownSecret,
+  { identity, nodeKey }: GivenKey,
+): Promise<AgentOutcome | null> {
   try {
     if (identity.keyId !== context.keys.currentKeyId || !(await admit(context, identity)).ok) return null
   } catch (error) {
@@ -114,6 +119,7 @@ async function sameKey(context: AgentContext, { identity, nodeKey }: GivenKey): 
   }
   context.presence.note(context, identity, 'enroll')
   context.presence.count(identity, 'enroll-damped')
+  context.enrolls.note(context, environment.id, secret.id ?? '', ENROLLED)
   return answer(JSON.stringify({ node_key: nodeKey }))
 }
 

@@ -10,6 +10,7 @@ import { AnswerShard as RealAnswerShard } from '../../src/queries/answer-shard.t
 import { Archive as RealArchive } from '../../src/logs/archive.ts'
 import { CarveSession as RealCarveSession } from '../../src/carves/carve-session.ts'
 import { Directory as RealDirectory } from '../../src/snapshot/directory.ts'
+import type { Directory as DirectorySnapshot } from '../../src/snapshot/head.ts'
 import { Environment as RealEnvironment } from '../../src/snapshot/environment.ts'
 import { Presence as RealPresence } from '../../src/presence/presence.ts'
 import { Sink as RealSink } from '../../src/logs/deliver/sink.ts'
@@ -162,6 +163,11 @@ export class Directory extends RealDirectory {
   /** What is due within five minutes, now. */
   runAlarm(): Promise<void> {
     return this.alarm()
+  }
+
+  /** As if another Worker had stored it. */
+  install(directory: DirectorySnapshot): void {
+    this.ctx.storage.sql.exec('UPDATE directory SET json = ?', JSON.stringify(directory))
   }
 }
 export class Environment extends RealEnvironment {
