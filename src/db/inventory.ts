@@ -3,6 +3,7 @@
 import type { InventoryChange, KnownNode } from '../fleet/inventory.ts'
 import type { SeenValue } from '../fleet/inventory-snapshot.ts'
 import { traceStatements } from './node-traces.ts'
+import { NOT_ERASED } from './trace-lookup.ts'
 
 export interface InventoryNode extends KnownNode {
   id: string
@@ -36,7 +37,7 @@ const READ = `SELECT n.id, n.environment_id, n.ordinal, n.hostname, n.platform, 
     n.host_identifier, n.identity, n.hardware_uuid, n.hardware_serial, n.hardware_uuid_seen, n.host_details, n.enrolled_at,
     n.inventory_at,
     (SELECT json_group_array(json_array(t.kind, t.value)) FROM node_traces AS t WHERE t.environment_id = n.environment_id
-      AND t.ordinal = n.ordinal AND t.to_at IS NULL AND t.kind <> 'public') AS seen,
+      AND t.ordinal = n.ordinal AND t.to_at IS NULL AND t.kind <> 'public' AND ${NOT_ERASED}) AS seen,
     COALESCE((SELECT MAX(e.until_at) FROM trace_erasures AS e WHERE e.environment_id = n.environment_id
       AND e.ordinal IN (-1, n.ordinal)), -1) AS erased_until
   FROM nodes AS n WHERE n.id IN (SELECT value FROM json_each(?1)) AND n.deleted_at IS NULL`

@@ -45,7 +45,7 @@ INSERT INTO node_traces (environment_id, kind, value, ordinal, from_at)
 SELECT ?1, v.value ->> 0, v.value ->> 1, s.ordinal, v.value ->> 2 FROM s, json_each(s.held) AS v
 WHERE v.value ->> 2 > ${ERASED_UNTIL} AND ${IS_THERE}
   AND NOT EXISTS (SELECT 1 FROM node_traces AS t WHERE t.environment_id = ?1 AND t.kind = v.value ->> 0
-    AND t.value = v.value ->> 1 AND t.ordinal = s.ordinal AND t.to_at IS NULL)
+    AND t.value = v.value ->> 1 AND t.ordinal = s.ordinal AND t.to_at IS NULL AND t.from_at > ${ERASED_UNTIL})
 ON CONFLICT (environment_id, kind, value, ordinal, from_at) DO UPDATE SET to_at = NULL`
 
 /** Two statements for any number of nodes of one environment; for a batch. Doing them twice changes nothing more. */

@@ -4,6 +4,7 @@ import { and, asc, desc, eq, inArray, isNull, lt, or, sql, type SQL } from 'driz
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { stableVersionOf } from './configurations.ts'
 import { configurations, nodes, nodeTags } from './schema.ts'
+import { ordinalsSeenWith, type TraceRange } from './trace-lookup.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
 /** A node without the large column, for lists. */
@@ -17,6 +18,8 @@ export interface NodeFilter {
   platform?: string | undefined
   /** Part of a hostname, id, host identifier, hardware UUID or serial; case does not matter (ASCII). */
   q?: string | undefined
+  /** Values that it has now, one of each range. */
+  seenWith?: readonly TraceRange[]
 }
 
 const SUMMARY = {
@@ -36,7 +39,7 @@ export function listNodes(
   belowOrdinal: number | null,
   limit: number,
 ): Promise<NodeSummaryRow[]> {
-  const { platform, q } = filter
+  const { platform, q, seenWith = [] } = filter
   return db
     .select(SUMMARY)
     .from(nodes)
@@ -49,6 +52,7 @@ export function listNodes(
           ? undefined
           : or(eq(nodes.platform, platform), eq(nodes.platformFamily, platform)),
         q === undefined ? undefined : mentions(q),
+        ...seenWith.map((range) => sql`${nodes.ordinal} IN ${ordinalsSeenWith(environmentId, range)}`),
       ),
     )
     .orderBy(desc(nodes.ordinal))
@@ -72,6 +76,20 @@ export async function findNode(db: ControlDb, environmentId: string, id: string)
     .where(and(eq(nodes.environmentId, environmentId), eq(nodes.id, id), isNull(nodes.deletedAtMs)))
     .limit(1)
   return row ?? null
+}
+
+/** The ordinal of a node, of a deleted one too; null: there is and was none here. */
+export async function ordinalOfNode(
+  db: ControlDb,
+  environmentId: string,
+  id: string,
+): Promise<number | null> {
+  const [row] = await db
+    .select({ ordinal: nodes.ordinal })
+    .from(nodes)
+    .where(and(eq(nodes.environmentId, environmentId), eq(nodes.id, id)))
+    .limit(1)
+  return row?.ordinal ?? null
 }
 
 /** Tags by node id, each list sorted. */

@@ -1,24 +1,31 @@
-/** For how long new log lines are kept: an environment's choices by type; and results of live queries. */
+/** For how long things are kept, as an environment chose: new log lines by type, results of live queries, traces. */
 
 import { eq } from 'drizzle-orm'
 import type { Retention } from '../logs/retention.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { environments } from './schema.ts'
 
-/** Replaces an environment's choices; days of results where they are given. Returns the revision. */
+/** Days beside those of log lines; what is not given stays. */
+export interface OtherDays {
+  results?: number | undefined
+  traces?: number | undefined
+}
+
+/** Replaces an environment's choices; days of results and traces where they are given. Returns the revision. */
 export async function updateRetention(
   db: ControlDb,
   note: ChangeNote,
   environmentId: string,
   retention: Retention,
-  resultsRetentionDays?: number,
+  { results, traces }: OtherDays = {},
 ): Promise<number> {
   const { revision } = await commitChange(db, note, 'environment', [
     db
       .update(environments)
       .set({
         retention: JSON.stringify(retention),
-        ...(resultsRetentionDays === undefined ? {} : { resultsRetentionDays }),
+        ...(results === undefined ? {} : { resultsRetentionDays: results }),
+        ...(traces === undefined ? {} : { tracesRetentionDays: traces }),
       })
       .where(eq(environments.id, environmentId)),
   ])

@@ -28,6 +28,7 @@ export const environments = sqliteTable('environments', {
   accelerateShare: real('accelerate_share').notNull().default(0.1),
   retention: text('retention').notNull().default('{}'),
   resultsRetentionDays: integer('results_retention_days').notNull().default(30),
+  tracesRetentionDays: integer('traces_retention_days').notNull().default(90),
   stableVersion: integer('stable_version'),
   builtIn: text('built_in').notNull().default('{}'),
   intervals: text('intervals').notNull().default('{}'),
@@ -268,6 +269,9 @@ export const nodes = sqliteTable('nodes', {
   hardwareSerial: text('hardware_serial').notNull(),
   instanceId: text('instance_id').notNull(),
   hostDetails: text('host_details').notNull(),
+  inventoryAt: text('inventory_at').notNull().default('{}'),
+  hardwareUuidSeen: text('hardware_uuid_seen').notNull().default(''),
+  hardwareUuidSeenAtMs: integer('hardware_uuid_seen_at'),
   firstEnrolledAtMs: integer('first_enrolled_at').notNull(),
   enrolledAtMs: integer('enrolled_at').notNull(),
   enrollCount: integer('enroll_count').notNull().default(1),
@@ -339,6 +343,32 @@ export const signingKeys = sqliteTable('signing_keys', {
   currentSinceMs: integer('current_since'),
   replacedAtMs: integer('replaced_at'),
 })
+
+export const nodeTraces = sqliteTable(
+  'node_traces',
+  {
+    environmentId: text('environment_id').notNull(),
+    kind: text('kind', { enum: ['public', 'interface', 'mac', 'user'] }).notNull(),
+    value: text('value').notNull(),
+    ordinal: integer('ordinal').notNull(),
+    fromMs: integer('from_at').notNull(),
+    toMs: integer('to_at'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.environmentId, table.kind, table.value, table.ordinal, table.fromMs] }),
+  ],
+)
+
+export const traceErasures = sqliteTable(
+  'trace_erasures',
+  {
+    environmentId: text('environment_id').notNull(),
+    ordinal: integer('ordinal').notNull(),
+    untilMs: integer('until_at').notNull(),
+    finishedMs: integer('finished_at'),
+  },
+  (table) => [primaryKey({ columns: [table.environmentId, table.ordinal] })],
+)
 
 export const nodeTags = sqliteTable(
   'node_tags',

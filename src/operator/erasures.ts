@@ -1,25 +1,30 @@
 /**
  * Deleting log lines: DELETE /environments/{env}/nodes/{id}/logs and DELETE /environments/{env}/logs. Each answers with
  * a receipt, under /environments/{env}/logs/erasures, that says when it is done. Readers do not see the lines from the
- * answer on; what agents send later is new.
+ * answer on; what agents send later is new. With the lines goes what was learnt of people from them and from requests:
+ * addresses, MACs, users.
  */
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { commitChange } from '../db/control.ts'
+import { highestOrdinal } from '../db/environments.ts'
+import { ordinalOfNode } from '../db/nodes.ts'
+import { eraseTraces } from '../db/trace-erasures.ts'
 import { timeOrderedUuid } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
 import { tryToWakeCompaction } from '../logs/compact/wake.ts'
 import type { Receipt } from '../logs/index/erasures.ts'
+import { forgetAgentsOf } from '../presence/read.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, inEnvironmentWithId, jsonBody, replies, repliesList, time } from './describe.ts'
-import { isKnownNode } from './known-node.ts'
 import { idKey, pageOf, pagingQuery } from './paging.ts'
 import { notFound, unprocessable } from './problem.ts'
 
 const RECEIPTS = '/environments/{env}/logs/erasures'
 const INDEX_WITHIN_MS = 10_000
+const PRESENCE_WITHIN_MS = 10_000
 
 const receiptSchema = z
   .object({
@@ -46,10 +51,7 @@ export function addErasureRoutes(routes: OperatorRoutes): void {
       request: { params: inEnvironmentWithId },
       responses: replies(202, 'Begun', receiptSchema),
     }),
-    async (c) => {
-      const { id } = c.req.valid('param')
-      return (await isKnownNode(c, id)) ? begin(c, id) : notFound('node')
-    },
+    (c) => begin(c, c.req.valid('param').id),
   )
   routes.openapi(
     createRoute({
@@ -101,8 +103,13 @@ function addReceiptRoutes(routes: OperatorRoutes): void {
 async function begin(c: OperatorContext, nodeId: string | null): Promise<Response> {
   const { db, environment, nowMs } = c.var
   const id = timeOrderedUuid(nowMs)
+  const ordinal = nodeId === null ? null : await ordinalOfNode(db, environment.id, nodeId)
+  if (nodeId !== null && ordinal === null) return notFound('node')
   const note = environmentChangeNote(c, 'logs.erase', nodeId ?? environment.id, { erasure: id })
-  await commitChange(db, note, 'none', [])
+  await commitChange(db, note, 'none', eraseTraces(db, environment.id, ordinal, nowMs))
+  // Addresses that presence still has. The erasure fails with it, so that nobody believes what is not so.
+  const highest = ordinal ?? (await highestOrdinal(db, environment.id))
+  await new Deadline(PRESENCE_WITHIN_MS).run(forgetAgentsOf(c.env, environment.id, ordinal, highest))
   const receipt = await new Deadline(INDEX_WITHIN_MS).run(indexOf(c).erase(id, { nodeId, untilMs: nowMs }))
   if (receipt === null) throw new Error('what was begun has a receipt')
   await tryToWakeCompaction(c.env, environment.id)

@@ -2,8 +2,10 @@
 
 import { z } from '@hono/zod-openapi'
 import { distributedIntervalOption, tagsOf, type NodeRow, type NodeSummaryRow } from '../db/nodes.ts'
+import { tracesOfNode, type NodeTraces } from '../db/trace-lookup.ts'
 import { onlineForS } from '../fleet/online.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { addressOfKey } from '../lib/ip-address.ts'
 import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
 import { PRESENCE_KINDS, type LastSeen } from '../presence/kinds.ts'
 import { lastSeenOf, lastSignMs } from '../presence/read.ts'
@@ -40,6 +42,14 @@ export const nodeDetailSchema = nodeSchema
     firstEnrolledAt: time,
     enrollCount: z.int(),
     cloneSuspectedAt: time.nullable(),
+    hardwareUuidSeen: z.object({ uuid: z.string(), at: time }).nullable().openapi({
+      description: 'Another than it enrolled with, by its daily snapshot: who it is, enroll decides',
+    }),
+    addresses: z
+      .array(z.object({ kind: z.enum(['public', 'interface']), address: z.string(), since: time }))
+      .openapi({ description: 'Now; `public` may lag a minute behind lastIp' }),
+    macs: z.array(z.string()),
+    users: z.array(z.string()).openapi({ description: 'Logged in at the last snapshot, in lower case' }),
     lastSeen: z.object(seenTimes).openapi({ description: 'By kind of request' }),
     configurationVersion: z.int().nullable().openapi({ description: 'Last served; null: none yet' }),
   })
@@ -96,7 +106,11 @@ function lastPlace(seen: LastSeen | undefined): Pick<NodeView, 'lastIp' | 'lastI
 
 /** All that is known of one node. */
 export async function nodeDetail(c: OperatorContext, row: NodeRow) {
-  const [[view], seen] = await Promise.all([nodeViews(c, [row]), seenOf(c, [row])])
+  const [[view], seen, traces] = await Promise.all([
+    nodeViews(c, [row]),
+    seenOf(c, [row]),
+    tracesOfNode(c.env.DB, row.id),
+  ])
   const sightings = seen.get(row.ordinal)
   const { platformFamily, hostIdentifier, hardwareUuid, hardwareSerial, instanceId, enrollCount } = row
   return {
@@ -110,12 +124,27 @@ export async function nodeDetail(c: OperatorContext, row: NodeRow) {
     firstEnrolledAt: rfc3339(row.firstEnrolledAtMs),
     enrollCount,
     cloneSuspectedAt: rfc3339OrNull(row.cloneSuspectedAtMs),
+    ...tracesView(traces),
     lastSeen: {
       ...Object.fromEntries(PRESENCE_KINDS.map((kind) => [kind, seenTime(sightings?.atS[kind])])),
       // D1 knows it at once, presence a little later.
       enroll: rfc3339(Math.max(row.enrolledAtMs, (sightings?.atS.enroll ?? 0) * 1_000)),
     },
     configurationVersion: sightings?.configurationVersion || null,
+  }
+}
+
+function tracesView({ values, uuidSeen }: NodeTraces) {
+  const valuesOf = (wanted: string) => values.flatMap(({ kind, value }) => (kind === wanted ? [value] : []))
+  return {
+    hardwareUuidSeen: uuidSeen === null ? null : { uuid: uuidSeen.uuid, at: rfc3339(uuidSeen.atMs) },
+    addresses: values.flatMap(({ kind, value, fromMs }) =>
+      kind === 'public' || kind === 'interface'
+        ? [{ kind, address: addressOfKey(value), since: rfc3339(fromMs) }]
+        : [],
+    ),
+    macs: valuesOf('mac'),
+    users: valuesOf('user'),
   }
 }
 

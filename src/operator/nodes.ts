@@ -15,6 +15,7 @@ import {
 } from './describe.ts'
 import { nodeDetail, nodeDetailSchema, nodeSchema, nodeViews, type NodeView } from './node-view.ts'
 import { MAX_TAGS, tagName } from './names.ts'
+import { lookupParameters, rangesOf } from './node-lookup.ts'
 import { cursorOf, numberKey, pagingQuery } from './paging.ts'
 import { notFound } from './problem.ts'
 import { deleted, publishEnvironment } from './publish.ts'
@@ -34,6 +35,7 @@ const nodesQuery = z.object({
   online: z.enum(['true', 'false'], 'is neither true nor false').optional(),
   platform: z.string().max(MAX_FILTER_CHARACTERS).optional(),
   q: z.string().max(MAX_FILTER_CHARACTERS).optional(),
+  ...lookupParameters,
 })
 
 const PATH = '/environments/{env}/nodes'
@@ -47,8 +49,9 @@ export function addNodeRoutes(routes: OperatorRoutes): void {
       responses: repliesList(nodeSchema),
     }),
     async (c) => {
-      const { online, platform, q, cursor, limit } = c.req.valid('query')
-      const filter = { platform: platform || undefined, q: q?.trim() || undefined }
+      const { online, platform, q, cursor, limit, ...lookup } = c.req.valid('query')
+      const seenWith = rangesOf(lookup)
+      const filter = { platform: platform || undefined, q: q?.trim() || undefined, seenWith }
       const wanted = online === undefined ? null : online === 'true'
       return c.json(await nodePage(c, filter, wanted, cursor?.[0] ?? null, limit))
     },

@@ -79,6 +79,17 @@ export async function countersOf(
   return totals
 }
 
+/** Has presence forget where a node (null: any of an environment) comes from. Throws where an object does not answer. */
+export async function forgetAgentsOf(
+  env: Env,
+  environmentId: string,
+  ordinal: number | null,
+  highestOrdinal: number,
+): Promise<void> {
+  const objects = ordinal === null ? objectsOf(highestOrdinal) : [ordinal]
+  await Promise.all(objects.map((first) => presenceStub(env, environmentId, first).forgetAgents(ordinal)))
+}
+
 /** The first ordinal of each object that an environment has. */
 function objectsOf(highestOrdinal: number): number[] {
   const objects = Math.floor(Math.max(0, highestOrdinal) / ORDINALS_PER_OBJECT) + 1

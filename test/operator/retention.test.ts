@@ -20,6 +20,7 @@ describe('GET', () => {
       days: DEFAULTS,
       classes: [7, 30, 90, 180, 365, 730],
       resultsRetentionDays: 30,
+      tracesRetentionDays: 90,
     })
   })
 })
