@@ -18,6 +18,7 @@ import { builtInBody } from './built-in-queries.ts'
 import { changeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, published, replies, repliesList, time } from './describe.ts'
+import { heldBackOf, heldBackSchema } from './held-back.ts'
 import { pageOf, pagingQuery, timeKey } from './paging.ts'
 import { conflict } from './problem.ts'
 import { publishDirectory, publishEnvironment } from './publish.ts'
@@ -45,6 +46,7 @@ const environmentSchema = z
   .openapi('Environment')
 
 const counted = {
+  heldBack: heldBackSchema.nullable().openapi({ description: 'What is not published without `force`' }),
   counters: z.record(z.string(), z.int()).openapi({
     description: 'Since ever: requests of each kind (request-…), and what agents sent that was odd',
   }),
@@ -92,7 +94,7 @@ export function addEnvironmentRoutes(routes: OperatorRoutes): void {
       const { id } = c.var.environment
       const [environment] = await shown(c, [c.var.environment])
       const counters = await countersOf(c.env, id, await highestOrdinal(c.var.db, id))
-      return c.json({ ...environment, counters })
+      return c.json({ ...environment, heldBack: await heldBackOf(c), counters })
     },
   )
 }

@@ -33,6 +33,7 @@ import { addFlagfileRoutes } from './flagfile.ts'
 import { replyToFailure } from './failure.ts'
 import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
 import { addIdentityRoutes } from './identity.ts'
+import { addHeldBackRoutes } from './held-back.ts'
 import { addInboxRoutes } from './inbox.ts'
 import { addNodeConfigurationRoutes } from './node-configuration.ts'
 import { addIntervalRoutes } from './intervals.ts'
@@ -69,6 +70,7 @@ const ANSWER_WITHIN_MS = 20_000
 /** In the order of the OpenAPI document. */
 const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentRoutes,
+  addHeldBackRoutes,
   addEnvironmentKeyRoutes,
   addEnrollSecretRoutes,
   addIdentityRoutes,

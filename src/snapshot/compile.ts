@@ -1,10 +1,10 @@
 /** Turns what D1 holds of an environment into parts and the base of a head. Pure but for hashing. */
 
-import { builtInDocument, readBuiltIn } from '../config/built-in.ts'
+import { BUILT_IN_PREFIX, builtInDocument, readBuiltIn } from '../config/built-in.ts'
 import { heldUnder } from '../config/held.ts'
 import { intervalPlaces, intervalsUnder, readIntervals } from '../config/intervals.ts'
 import { mergeLayers } from '../config/merge.ts'
-import { nameTableBytes } from '../config/name-table.ts'
+import { nameTableBytes, readNameTable } from '../config/name-table.ts'
 import { servedDocument, type ServedDocument } from '../config/served.ts'
 import type { IntervalPlaces } from '../fleet/interval-edits.ts'
 import { masksInUse, type LayerSelector } from '../fleet/layers.ts'
@@ -55,6 +55,8 @@ export interface CompiledEnvironment {
   accelerateShare: number
   queries: QueryDefinition[]
   parts: Map<string, Bytes>
+  /** Names of scheduled queries in all documents, the server's own left out. */
+  scheduledCount: number
   /** Where each document speaks of intervals, by its part. */
   intervalPlaces: Record<string, IntervalPlaces>
 }
@@ -88,7 +90,8 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
   const cohorts = await compileCohorts(rows, configuration, { keep, keepDocument })
   const builtIn = builtInDocument(readBuiltIn(rows.environment.builtIn))
   const named = [rows, ...cohortRows(rows).map((cohort) => cohort.rows)].flatMap(namedIn)
-  const namesPart = await keep(nameTableBytes([...new Set([builtIn, ...named])]))
+  const names = nameTableBytes([...new Set([builtIn, ...named])])
+  const namesPart = await keep(names)
   const revokedOrdinals = [...rows.revokedOrdinals, ...(rows.standing?.blockedOrdinals ?? [])]
   const revoked = NodeSet.of(revokedOrdinals)
   const revokedPart = revokedOrdinals.length === 0 ? null : await keep(revoked.toBytes())
@@ -111,6 +114,7 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     accelerateShare: rows.environment.accelerateShare,
     queries,
     parts,
+    scheduledCount: [...readNameTable(names).keys()].filter((name) => !name.startsWith(BUILT_IN_PREFIX)).length,
     intervalPlaces: places,
   }
 }

@@ -5,6 +5,7 @@ import type { Bytes } from '../lib/bytes.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import type { QueryDefinition } from './compile.ts'
 import type { EnvironmentHead } from './head.ts'
+import { HELD_BACK_SCHEMA } from './held-back.ts'
 import { shardOf } from './remaining.ts'
 import type { SnapshotFacts } from './safety.ts'
 
@@ -20,6 +21,7 @@ export const ENVIRONMENT_SCHEMA = [
    CREATE TABLE unasked_carves (carve TEXT PRIMARY KEY, day TEXT NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;`,
   `CREATE TABLE watches (number INTEGER PRIMARY KEY, targets BLOB NOT NULL, until_ms INTEGER NOT NULL);`,
   `CREATE TABLE brownout (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL);`,
+  HELD_BACK_SCHEMA,
 ]
 
 /** An agent may begin a carve long after it answered: it was asleep, or other carves came first (spec 6.2). */
@@ -61,6 +63,18 @@ export class EnvironmentStore {
       .exec<{ bytes: ArrayBuffer }>('SELECT bytes FROM parts WHERE hash = ?', hash)
       .toArray()
     return row === undefined ? null : new Uint8Array(row.bytes)
+  }
+
+  /** Whether all of these parts are there. */
+  hasParts(hashes: readonly string[]): boolean {
+    const wanted = [...new Set(hashes)]
+    const { found } = this.#sql
+      .exec<{ found: number }>(
+        'SELECT COUNT(*) AS found FROM parts WHERE hash IN (SELECT value FROM json_each(?))',
+        JSON.stringify(wanted),
+      )
+      .one()
+    return found === wanted.length
   }
 
   putPart(hash: string, bytes: Bytes): void {

@@ -22,6 +22,7 @@ import { headIntervals } from './head-intervals.ts'
 import { HeadQueries } from './head-queries.ts'
 import { headOf, saysAlready, type LastingHead } from './moving-head.ts'
 import { eraseExpired, eraseForgotten, handOverClosed } from './query-results.ts'
+import { HeldBack, isOutdated, type HeldBackSnapshot } from './held-back.ts'
 import { mayPublish, type SnapshotFacts } from './safety.ts'
 
 /** How often a published environment looks into D1 for what a lost message missed. */
@@ -54,6 +55,7 @@ export interface WatchResult {
 export class Environment extends DurableObject<Env> {
   readonly #store: EnvironmentStore
   readonly #queries: HeadQueries
+  readonly #heldBack: HeldBack
   /** Each publication is put together over several awaits; one must not overtake another. */
   readonly #publications = new Turns()
   readonly #copies = new Turns()
@@ -64,12 +66,18 @@ export class Environment extends DurableObject<Env> {
     applySchema(ctx.storage, ENVIRONMENT_SCHEMA)
     this.#store = new EnvironmentStore(ctx.storage.sql)
     this.#queries = new HeadQueries(this.#store)
+    this.#heldBack = new HeldBack(ctx.storage.sql)
   }
 
   /** The present head; null where there is no such environment. */
   async head(): Promise<EnvironmentHead | null> {
     if (this.#store.head() === null) await this.refresh(1, false)
     return this.#store.head()?.head ?? null
+  }
+
+  /** What is not published because it would revoke or empty too much at once; null: nothing. */
+  heldBack(): HeldBackSnapshot | null {
+    return this.#heldBack.read()
   }
 
   /** A part's bytes; null where it is unknown. */
@@ -84,13 +92,14 @@ export class Environment extends DurableObject<Env> {
 
   /**
    * Makes at least this revision live: compiles from one batch read of D1 and publishes it if it is newer. `force`
-   * publishes what the safety check holds back. Throws when D1 does not answer; nothing is changed then.
+   * publishes what the safety check holds back: whatever it is, or this revision alone. Throws when D1 does not answer;
+   * nothing is changed then.
    */
-  async refresh(revision: number, force: boolean): Promise<RefreshResult> {
+  async refresh(revision: number, force: boolean | 'this-one'): Promise<RefreshResult> {
     const installed = this.#store.head()?.head.revision ?? 0
-    if (installed >= revision && !force) return { revision: installed, heldBack: null }
+    if (installed >= revision && force !== true) return { revision: installed, heldBack: null }
     // Never shared: what others wait for may have begun without force.
-    if (force) return this.#compileAndInstall(true)
+    if (force !== false) return this.#compileAndInstall(force === true ? true : revision)
     if (this.#refreshing !== null) await this.#refreshing.catch(() => null)
     this.#refreshing ??= this.#compileAndInstall(false).finally(() => {
       this.#refreshing = null
@@ -191,41 +200,28 @@ export class Environment extends DurableObject<Env> {
     return name
   }
 
-  async #compileAndInstall(force: boolean): Promise<RefreshResult> {
+  async #compileAndInstall(force: boolean | number): Promise<RefreshResult> {
     const rows = await readEnvironmentRows(this.env.DB, this.#environmentId)
     if (rows === null) return { revision: this.#store.head()?.head.revision ?? 0, heldBack: null }
     const compiled = await compileEnvironment(rows)
     return this.#publications.run(() => this.#installIfNewer(compiled, force))
   }
 
-  async #installIfNewer(compiled: CompiledEnvironment, force: boolean): Promise<RefreshResult> {
-    const { revokedCount, nodeCount, accelerateShare, intervalPlaces } = compiled
-    const facts: SnapshotFacts = { revokedCount, nodeCount, accelerateShare, intervalPlaces }
+  async #installIfNewer(compiled: CompiledEnvironment, force: boolean | number): Promise<RefreshResult> {
+    const { revokedCount, nodeCount, accelerateShare, scheduledCount, intervalPlaces } = compiled
+    const facts: SnapshotFacts = { revokedCount, nodeCount, accelerateShare, scheduledCount, intervalPlaces }
     const installed = this.#store.head()
-    if (installed !== null && this.#isOutdated(compiled.revision, installed.head)) {
+    if (installed !== null && isOutdated(installed.head, compiled.revision, this.#store)) {
       return { revision: installed.head.revision, heldBack: null }
     }
     const verdict = mayPublish(installed?.facts ?? null, facts)
-    if (!verdict.ok && !force) {
-      console.error(JSON.stringify({ event: 'snapshot-held-back', ...verdict.reason }))
+    if (!verdict.ok && force !== true && force !== compiled.revision) {
+      this.#heldBack.note(compiled.revision, verdict.reason, Date.now())
       return { revision: installed?.head.revision ?? 0, heldBack: verdict.reason.kind }
     }
     await this.#install(compiled, facts)
+    this.#heldBack.clear()
     return { revision: compiled.revision, heldBack: null }
-  }
-
-  /**
-   * Whether a compilation has nothing to add. Heads of Workers before this one have no names or superseded keys, or such
-   * a Worker let their part go: then the same revision is installed again.
-   */
-  #isOutdated(
-    revision: number,
-    { revision: installed, namesPart, supersededPart }: EnvironmentHead,
-  ): boolean {
-    const isWhole = [namesPart, supersededPart].every(
-      (part) => part === null || (part !== undefined && this.#store.part(part) !== null),
-    )
-    return isWhole ? installed >= revision : installed > revision
   }
 
   async #install(compiled: CompiledEnvironment, facts: SnapshotFacts): Promise<void> {

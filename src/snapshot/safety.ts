@@ -16,15 +16,25 @@ export interface SnapshotFacts {
   nodeCount: number
   /** The share of nodes that may be accelerated; absent in what was installed before there was one. */
   accelerateShare?: number
+  /** Names of scheduled queries in all documents, the server's own left out; absent in what was installed before. */
+  scheduledCount?: number
   /** Where each document speaks of intervals; absent in what was installed before they were managed. */
   intervalPlaces?: Readonly<Record<string, IntervalPlaces>>
 }
 
-export type UnsafeReason = { kind: 'mass-revocation'; newlyRevoked: number; nodeCount: number }
+export type UnsafeReason =
+  | { kind: 'mass-revocation'; newlyRevoked: number; nodeCount: number }
+  /** No document schedules anything any more. */
+  | { kind: 'emptied'; scheduledBefore: number; nodeCount: number }
 
 /** Whether the next snapshot may follow the present one without `force`. */
 export function mayPublish(present: SnapshotFacts | null, next: SnapshotFacts): Result<null, UnsafeReason> {
   const newlyRevoked = next.revokedCount - (present?.revokedCount ?? next.revokedCount)
-  const tooMany = newlyRevoked > SMALL_FLEET && newlyRevoked > next.nodeCount * MAX_NEWLY_REVOKED_SHARE
-  return tooMany ? fail({ kind: 'mass-revocation', newlyRevoked, nodeCount: next.nodeCount }) : ok(null)
+  const { nodeCount } = next
+  if (newlyRevoked > SMALL_FLEET && newlyRevoked > nodeCount * MAX_NEWLY_REVOKED_SHARE)
+    return fail({ kind: 'mass-revocation', newlyRevoked, nodeCount })
+  const scheduledBefore = present?.scheduledCount ?? 0
+  if (nodeCount > SMALL_FLEET && scheduledBefore > 0 && next.scheduledCount === 0)
+    return fail({ kind: 'emptied', scheduledBefore, nodeCount })
+  return ok(null)
 }

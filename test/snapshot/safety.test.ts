@@ -22,6 +22,27 @@ describe('a snapshot that revokes', () => {
     )
   })
 
+  it.each<[string, before: number | undefined, after: number | undefined, nodes: number, published: boolean]>(
+    [
+      ['nothing, where nothing was scheduled', 0, 0, 1_000, true],
+      ['some of it', 9, 1, 1_000, true],
+      ['all of it from 50 nodes', 9, 0, 50, true],
+      ['all of it from 51 nodes', 9, 0, 51, false],
+      ['all of what was installed before it was counted', undefined, 0, 1_000, true],
+    ],
+  )('takes the schedule away: %s', (_name, before, after, nodeCount, published) => {
+    const facts = (scheduledCount: number | undefined) => ({
+      revokedCount: 0,
+      nodeCount,
+      ...(scheduledCount === undefined ? {} : { scheduledCount }),
+    })
+    expect(mayPublish(facts(before), facts(after))).toEqual(
+      published
+        ? { ok: true, value: null }
+        : { ok: false, reason: { kind: 'emptied', scheduledBefore: before, nodeCount } },
+    )
+  })
+
   it('may be the first: there is nothing to compare with', () => {
     expect(mayPublish(null, { revokedCount: 900, nodeCount: 1_000 }).ok).toBe(true)
   })
