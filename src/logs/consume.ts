@@ -10,6 +10,7 @@ import { archiveBody } from './archive-body.ts'
 import { ArchiveWriter } from './archive-writer.ts'
 import { openDelivery, type Delivery } from './delivery.ts'
 import { inboxKey, metadataOf } from './inbox.ts'
+import { HostWatch } from './host-watch.ts'
 import { InventoryWatch } from './inventory-watch.ts'
 import { LineWatches } from './line-watch.ts'
 import {
@@ -102,10 +103,9 @@ class ConsumerRun {
 
   constructor(env: Env) {
     this.#env = env
-    this.watches = new LineWatches([new CostWatch(env)])
+    this.watches = new LineWatches([new CostWatch(env), new InventoryWatch(env.DB), new HostWatch(env)])
     this.#writer = new ArchiveWriter(env)
     this.#lookup = new SourceLookup(env)
-    this.watches = new LineWatches([new InventoryWatch(env.DB)])
   }
 
   learnNodes(nodeIds: readonly string[]): Promise<void> {
