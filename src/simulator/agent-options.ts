@@ -5,6 +5,7 @@ import type { EndpointName, Endpoints } from './endpoints.ts'
 import type { HostIdentifierKind, Platform } from './host.ts'
 import type { LineKind, LogBatch, LogLine } from './log-buffer.ts'
 import type { RememberedResult } from './result-lines.ts'
+import type { ScheduleDenylist } from './scheduler.ts'
 import type { Flags } from './settings.ts'
 import type { CreateEngine } from './sql-engine.ts'
 import type { Sender } from './transport.ts'
@@ -54,6 +55,8 @@ export interface AgentOptions {
   readonly onBatch?: (stage: 'sent' | 'acknowledged', batch: LogBatch) => void
   /** Told of the answers of each distributed write, before it is sent and when it was accepted; by id. */
   readonly onAnswers?: (stage: 'sent' | 'accepted', answers: ReadonlyMap<string, QueryAnswer>) => void
+  /** Told of each scheduled query right before it runs. */
+  readonly onScheduledQuery?: (query: { readonly name: string; readonly sql: string }) => void
   /** Counted into, shared by many agents, instead of counters of its own. */
   readonly counters?: Counters
   /** Makes what answers SQL; default: an {@link SqlEngine} of its own. */
@@ -85,6 +88,8 @@ export interface AgentState {
   readonly accelerateUntilMs: number
   /** SQL of distributed queries that were running, and when they were started. */
   readonly denylisted?: Readonly<Record<string, number>>
+  /** Scheduled queries that were running when an earlier life ended. */
+  readonly scheduleDenylist?: ScheduleDenylist
   /** Carves of every status; only SCHEDULED ones are picked up after a restart. */
   readonly carves: readonly CarveRecord[]
 }

@@ -139,11 +139,13 @@ export function createParts(options: AgentOptions): AgentParts {
     firstRun: options.firstRun ?? 'at-once',
     runSql,
     remembered: state.remembered,
+    denylist: state.scheduleDenylist ?? { executing: '', until: {} },
+    nowMs: startedAtMs,
+    onStart: (query) => options.onScheduledQuery?.(query),
     onError: ({ name }, message) => {
       logStatus(2, 'scheduler.cpp', 128, `Error executing scheduled query ${name}: ${message}`)
       onEvent({ kind: 'scheduled-query-failed', name, message })
     },
-    onDenylisted: ({ name }) => logStatus(1, 'config.cpp', 312, `Scheduled query may have failed: ${name}`),
   })
   const sender = new LogSender({
     session,

@@ -31,6 +31,8 @@ export class SimulatedAgent {
     this.#options = options
     this.#parts = createParts(options)
     this.logStatus(0, 'init.cpp', 413, `osquery initialized [version=${this.#parts.version}]`)
+    const killer = options.state?.scheduleDenylist?.executing ?? ''
+    if (killer !== '') this.logStatus(1, 'config.cpp', 401, `Scheduled query may have failed: ${killer}`)
   }
 
   /** Who the agent is: machine, instance id, host identifier. */
@@ -220,6 +222,7 @@ export class SimulatedAgent {
       remembered: this.#parts.scheduler.remembered,
       queue: this.#parts.distributed.queue,
       denylisted: this.#parts.distributed.denylisted,
+      scheduleDenylist: this.#parts.scheduler.denylist,
       accelerateUntilMs: this.#parts.distributed.accelerateUntilMs,
       carves: this.carves.map((carve) => ({ ...carve })),
     }

@@ -1,7 +1,6 @@
 // What a scheduled query costs a simulated agent, as osquery_schedule shows it. The numbers are made of the agent's seed
 // and the query's text; a comment in the text asks for others, so that a bad query can be rolled out on purpose:
-// `/* simulated cpu_ms=9000 memory=500000000 */`, or `/* simulated denylisted */`: the watchdog kills the agent at its
-// first run, and it is not run again for a day.
+// `/* simulated cpu_ms=9000 memory=500000000 */`.
 import type { SeededChoice } from './rng.ts'
 
 /** Totals since the agent started, and the last execution's. */
@@ -29,8 +28,6 @@ export const NO_PERFORMANCE: QueryPerformance = {
   lastMemoryBytes: 0,
 }
 
-/** A day, as osqueryd has it for scheduled queries. */
-export const DENYLISTED_FOR_MS = 86_400_000
 /** CPU time of a harmless query is below this. */
 const USUAL_CPU_MS = 40
 const USUAL_MEMORY_BYTES = 400_000
@@ -59,11 +56,6 @@ export function withExecution(
     averageMemoryBytes: memory,
     lastMemoryBytes: memory,
   }
-}
-
-/** Whether the watchdog would kill an agent at this query. */
-export function killsAgent(sql: string): boolean {
-  return /\bdenylisted\b/.test(askedIn(sql))
 }
 
 function askedNumber(sql: string, name: string): number | undefined {

@@ -16,6 +16,8 @@ export interface ScheduledQuery {
   readonly isSnapshot: boolean
   /** False: rows that went away are not reported. */
   readonly reportsRemoved: boolean
+  /** False: it runs even where it was running when osqueryd died. */
+  readonly mayBeDenylisted: boolean
   /** Discovery queries of its pack: all must give a row, else the query does not run. */
   readonly discovery: readonly string[]
 }
@@ -75,6 +77,7 @@ function readQueries(
         intervalSeconds,
         isSnapshot: truth(entry.snapshot, false),
         reportsRemoved: truth(entry.removed, true),
+        mayBeDenylisted: truth(entry.denylist ?? entry.blacklist, true),
         discovery,
       },
     ]

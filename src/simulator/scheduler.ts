@@ -1,8 +1,7 @@
 /** Runs the scheduled queries that are due and makes their lines (specification 3.2, 4). */
 import type { Result } from '../lib/result.ts'
 import type { Dialect } from './dialect.ts'
-import type { QueryPerformance } from './query-performance.ts'
-import { DENYLISTED_FOR_MS, killsAgent, NO_PERFORMANCE, withExecution } from './query-performance.ts'
+import { NO_PERFORMANCE, withExecution, type QueryPerformance } from './query-performance.ts'
 import type { RememberedResult } from './result-lines.ts'
 import { differentialLines, snapshotLines } from './result-lines.ts'
 import type { SeededChoice } from './rng.ts'
@@ -11,6 +10,8 @@ import type { Flags } from './settings.ts'
 import { numberFlag } from './settings.ts'
 import type { ResultRow, ScheduleRow } from './sql-types.ts'
 
+/** osqueryd leaves a query out for so long after it was running when the process ended (osquery/config/config.cpp). */
+const DENYLISTED_FOR_MS = 86_400_000
 /** osqueryd caches a pack's discovery this long (`pack_refresh_interval`). */
 const DISCOVERY_TTL_MS = 3_600_000
 
@@ -19,10 +20,20 @@ export interface SchedulerOptions {
   readonly firstRun: 'at-once' | 'after-interval'
   readonly runSql: (sql: string) => Result<readonly ResultRow[], string>
   readonly remembered: Readonly<Record<string, RememberedResult>>
+  readonly denylist: ScheduleDenylist
+  readonly nowMs: number
+  /** Told of a query right before it runs: who dies now leaves its mark. */
+  readonly onStart: (query: ScheduledQuery) => void
   /** Told of a query that SQLite refused. */
   readonly onError: (query: ScheduledQuery, message: string) => void
-  /** Told of a query that is not run any more because the agent died of it. */
-  readonly onDenylisted: (query: ScheduledQuery) => void
+}
+
+/** What osqueryd keeps of queries that were running when it ended, by name. */
+export interface ScheduleDenylist {
+  /** The query that is running, "" if none is: found at the next start, it is the one that killed the process. */
+  readonly executing: string
+  /** Until when queries are left out: milliseconds since 1970. */
+  readonly until: Readonly<Record<string, number>>
 }
 
 /** What a run needs to know of its moment. */
@@ -45,22 +56,30 @@ interface Timing {
   executions: number
   lastExecutedMs: number
   performance: QueryPerformance
-  /** Not run before this time. */
-  denylistedUntilMs: number
 }
 
-const NEVER_RUN = { executions: 0, lastExecutedMs: 0, performance: NO_PERFORMANCE, denylistedUntilMs: 0 }
+const NEVER_RUN = { executions: 0, lastExecutedMs: 0, performance: NO_PERFORMANCE }
 
 /** Due times and remembered rows of one agent. */
 export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #remembered: Map<string, RememberedResult>
   readonly #discoveries = new Map<string, { untilMs: number; isFound: boolean }>()
+  readonly #denylist: Map<string, number>
   #timings = new Map<string, Timing>()
+  #executing = ''
 
   constructor(options: SchedulerOptions) {
     this.#options = options
     this.#remembered = new Map(Object.entries(options.remembered))
+    const { executing, until } = options.denylist
+    this.#denylist = new Map(Object.entries(until))
+    if (executing !== '') this.#denylist.set(executing, options.nowMs + DENYLISTED_FOR_MS)
+  }
+
+  /** What osqueryd would find at its next start. */
+  get denylist(): ScheduleDenylist {
+    return { executing: this.#executing, until: Object.fromEntries(this.#denylist) }
   }
 
   /** What osqueryd would keep in its database between restarts. */
@@ -88,32 +107,23 @@ export class Scheduler {
       if (!isForced && timing.dueMs > moment.nowMs) continue
       timing.dueMs = moment.nowMs + this.#splayedIntervalMs(timing.query, moment.flags)
       if (!this.#isDiscovered(timing.query, moment.nowMs)) continue
-      if (timing.denylistedUntilMs > moment.nowMs) continue
-      if (killsAgent(timing.query.sql)) {
-        // Whatever it gave is lost with the agent; after its restart it finds the query's mark.
-        timing.denylistedUntilMs = moment.nowMs + DENYLISTED_FOR_MS
-        this.#options.onDenylisted(timing.query)
-        continue
-      }
+      if (this.#isDenylisted(timing.query, moment.nowMs)) continue
+      this.#executing = timing.query.name
+      this.#options.onStart(timing.query)
       lines.push(...this.#executeOnce(timing, moment))
+      this.#executing = ''
     }
     return lines
   }
 
   #executeOnce(timing: Timing, moment: RunMoment): readonly string[] {
     const { query } = timing
-    const ran = this.#execute(query, moment)
+    const { lines, outputBytes } = this.#execute(query, moment)
     timing.executions += 1
     timing.lastExecutedMs = moment.nowMs
     const { choice } = this.#options
-    timing.performance = withExecution(
-      timing.performance,
-      query.sql,
-      timing.executions,
-      ran.outputBytes,
-      choice,
-    )
-    return ran.lines
+    timing.performance = withExecution(timing.performance, query.sql, timing.executions, outputBytes, choice)
+    return lines
   }
 
   /** Milliseconds until the next query is due; Infinity without a schedule. */
@@ -123,15 +133,19 @@ export class Scheduler {
 
   /** Rows of the table osquery_schedule. */
   rows(nowMs: number): ScheduleRow[] {
-    return [...this.#timings.values()].map(({ query, executions, lastExecutedMs, ...timing }) => ({
+    return [...this.#timings.values()].map(({ query, executions, lastExecutedMs, performance }) => ({
       name: query.name,
       query: query.sql,
       intervalSeconds: query.intervalSeconds,
       executions,
       lastExecutedSeconds: Math.floor(lastExecutedMs / 1000),
-      isDenylisted: timing.denylistedUntilMs > nowMs,
-      performance: timing.performance,
+      isDenylisted: this.#isDenylisted(query, nowMs),
+      performance,
     }))
+  }
+
+  #isDenylisted({ mayBeDenylisted, name }: ScheduledQuery, nowMs: number): boolean {
+    return mayBeDenylisted && (this.#denylist.get(name) ?? 0) > nowMs
   }
 
   #execute(query: ScheduledQuery, moment: RunMoment): Ran {

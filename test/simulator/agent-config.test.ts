@@ -129,25 +129,4 @@ describe('osquery_schedule', () => {
     })
     expect(Number(row?.['output_size'])).toBeGreaterThan(0)
   })
-
-  it('says that a query which killed the agent is not run for a day', async () => {
-    let nowMs = 1_000_000_000_000
-    const agent = await enrolledAgent({ now: () => nowMs })
-    const bad = { query: 'SELECT 1 /* simulated denylisted */', interval: 1, snapshot: true }
-    reply('/config', { schedule: { bad, cost } })
-    await agent.fetchConfig()
-    agent.runSchedule()
-    expect(
-      agent.bufferedLines.some(({ text }) => text.includes('Scheduled query may have failed: bad')),
-    ).toBe(true)
-    nowMs += 10_000
-    agent.runSchedule()
-    expect(costRows(agent)).toMatchObject([{ name: 'bad', executions: '0', denylisted: '1' }, {}])
-    const names = agent.bufferedLines.map(({ text }) => (JSON.parse(text) as { name?: string }).name)
-    expect(names).not.toContain('bad')
-    nowMs += 86_400_000
-    agent.runSchedule({ force: true })
-    agent.runSchedule({ force: true })
-    expect(costRows(agent)).toMatchObject([{ name: 'bad', denylisted: '1' }, {}])
-  })
 })

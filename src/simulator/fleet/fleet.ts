@@ -8,7 +8,7 @@ import { makeDeeds } from './deeds.ts'
 import { Dice } from './dice.ts'
 import { LineLedger } from './line-ledger.ts'
 import { LossyTransport } from './lossy-transport.ts'
-import { Member } from './member.ts'
+import { Member, type MemberSurroundings } from './member.ts'
 import type { Profile } from './profiles.ts'
 import { makeRoster } from './roster.ts'
 import { SharedTables } from './shared-tables.ts'
@@ -31,6 +31,9 @@ export interface FleetOptions extends DeedOptions {
   readonly keepAlive: boolean
   /** Ends the run before its time. */
   readonly stop?: AbortSignal
+  /** See {@link MemberSurroundings}. */
+  readonly isPoison?: MemberSurroundings['isPoison']
+  readonly onConfiguration?: MemberSurroundings['onConfiguration']
 }
 
 /** What a fleet is and did; live while it runs. */
@@ -78,6 +81,8 @@ export function startFleet(options: FleetOptions): Fleet {
     lines: new LineLedger(),
     answers: new AnswerLedger(),
     carves: new CarveLedger(),
+    ...(options.isPoison && { isPoison: options.isPoison }),
+    ...(options.onConfiguration && { onConfiguration: options.onConfiguration }),
   }
   const roster = makeRoster(profile, options.nodes, seed, options.spreadMs)
   const members = roster.map((plan) => new Member(plan, surroundings))

@@ -3,7 +3,9 @@ import type { AgentEvent, AgentState } from '../agent-options.ts'
 import { CARVE_CHECK_INTERVAL_MS, SimulatedAgent } from '../agent.ts'
 import { dialectOf } from '../dialect.ts'
 import type { Endpoints } from '../endpoints.ts'
+import type { JsonObject } from '../json.ts'
 import type { LineKind } from '../log-buffer.ts'
+import type { Flags } from '../settings.ts'
 import type { Sender } from '../transport.ts'
 import { untilAborted } from '../until-aborted.ts'
 import type { Absentee } from './absences.ts'
@@ -39,6 +41,10 @@ export interface MemberSurroundings {
   readonly lines: LineLedger
   readonly answers: AnswerLedger
   readonly carves: CarveLedger
+  /** Whether a scheduled query kills the process that runs it; absent: none does. */
+  readonly isPoison?: (sql: string) => boolean
+  /** Told of each configuration that a member took on or has again, and of the flags that it runs under then. */
+  readonly onConfiguration?: (member: Member, document: JsonObject, flags: Flags) => void
 }
 
 /** How long a service manager takes to start a dead osqueryd. */
@@ -213,6 +219,9 @@ export class Member {
       now: () => Date.now() + plan.clockSkewMs - this.#behindMs,
       onRequest: (request) => statistics.request(request),
       onEvent: (event) => this.#onEvent(event),
+      onScheduledQuery: ({ sql }) => {
+        if (this.#surroundings.isPoison?.(sql) === true && this.#crash()) statistics.killed += 1
+      },
       onBatch: (stage, batch) => {
         this.#lastKind = batch.kind
         lines.note(stage, batch, plan.machine)
@@ -238,6 +247,7 @@ export class Member {
         this.#hasEnrolled = true
         return
       case 'config':
+        this.#surroundings.onConfiguration?.(this, this.#agent.config, this.#agent.flags)
         if (this.isOnline) this.steadySinceMs = Math.min(this.steadySinceMs, Date.now())
         return
       case 'call-failed':
