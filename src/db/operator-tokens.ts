@@ -40,20 +40,22 @@ export function listOperatorTokens(
     .limit(limit)
 }
 
+/** Returns the revision of the deployment: the directory knows who may brown out while D1 is away. */
 export async function insertOperatorToken(
   db: ControlDb,
   note: ChangeNote,
   row: OperatorTokenRow,
-): Promise<void> {
-  await commitChange(db, note, 'none', [db.insert(operatorTokens).values(row)])
+): Promise<number> {
+  const { revision } = await commitChange(db, note, 'deployment', [db.insert(operatorTokens).values(row)])
+  return revision
 }
 
-/** `last`: it is the only one, and nobody could get in any more. */
+/** The revision that it made; `last`: it is the only one, and nobody could get in any more. */
 export async function deleteOperatorToken(
   db: ControlDb,
   note: ChangeNote,
   id: string,
-): Promise<'deleted' | 'last' | 'unknown'> {
+): Promise<number | 'last' | 'unknown'> {
   const [row] = await db.select().from(operatorTokens).where(eq(operatorTokens.id, id)).limit(1)
   if (row === undefined) return 'unknown'
   if ((await db.$count(operatorTokens)) < 2) return 'last'
@@ -63,6 +65,6 @@ export async function deleteOperatorToken(
     .delete(operatorTokens)
     .where(and(eq(operatorTokens.id, id), another))
     .returning({ id: operatorTokens.id })
-  const { results } = await commitChange(db, note, 'none', [gone])
-  return (results[0] as unknown[]).length > 0 ? 'deleted' : 'last'
+  const { results, revision } = await commitChange(db, note, 'deployment', [gone])
+  return (results[0] as unknown[]).length > 0 ? revision : 'last'
 }

@@ -60,7 +60,7 @@ export const MEASURED_UNITS: Units = {
   background: {
     workerRequestsPerMinute: 1,
     r2ClassAPerMinute: 1,
-    objectRequestsPerFiveMinutes: 2,
+    objectRequestsPerFiveMinutes: 3,
     rowsWrittenPerFiveMinutes: 2,
     r2ClassAPerFiveMinutes: 1,
   },

@@ -4,7 +4,8 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { intervalPlaces, readIntervals } from '../config/intervals.ts'
 import { stableConfiguration } from '../db/configurations.ts'
 import { countNodes } from '../db/environments.ts'
-import { plannedBill, plannedRequests, type PlannedFleet } from '../fleet/capacity-plan.ts'
+import { brownedOut, plannedBill, plannedRequests, type PlannedFleet } from '../fleet/capacity-plan.ts'
+import { stretchOf } from '../fleet/brownout.ts'
 import {
   MANAGED_OPTIONS,
   RECOMMENDED_INTERVALS,
@@ -13,6 +14,7 @@ import {
 } from '../fleet/intervals.ts'
 import { utf8 } from '../lib/bytes.ts'
 import { readRetention, RETENTION_CLASSES, retentionDaysOf } from '../logs/retention.ts'
+import { brownoutSchema, shownBrownout, stateOf } from './brownout.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, replies } from './describe.ts'
 
@@ -88,6 +90,9 @@ const planSchema = z
       port: z.string(),
       retentionDays: z.int(),
     }),
+    brownout: brownoutSchema.extend({ requestsPerSecond: z.number(), dollarsAMonth: z.number() }).openapi({
+      description: 'What the brownout that is on makes of it, once all agents have heard of it',
+    }),
     requests: requestsSchema,
     bill: billSchema.openapi({
       description:
@@ -122,8 +127,16 @@ async function planOf(c: OperatorContext, query: z.infer<typeof planQuery>) {
     retentionDays: query.retentionDays ?? retentionDaysOf(readRetention(environment.retention), 'result'),
   }
   const { lineBytesPerDay: lineBytesPerNodeAndDay, isolates, port, retentionDays } = fleet
+  const state = await stateOf(c, environment.id)
+  const { factor } = stretchOf(state, c.var.nowMs)
+  const during = brownedOut(fleet, factor)
   return {
     nodes,
+    brownout: {
+      ...shownBrownout(state, c.var.nowMs),
+      requestsPerSecond: plannedRequests(during).perSecond,
+      dollarsAMonth: plannedBill(during).totalDollars,
+    },
     intervals,
     assumed: { lineBytesPerNodeAndDay, isolates, port, retentionDays },
     requests: plannedRequests(fleet),

@@ -15,6 +15,7 @@ import { DEPLOYMENT_ENVIRONMENT_ID } from '../logs/archive-object.ts'
 import { countersOf } from '../presence/read.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { builtInBody } from './built-in-queries.ts'
+import { brownoutSchema, shownBrownout, stateOf } from './brownout.ts'
 import { changeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, published, replies, repliesList, time } from './describe.ts'
@@ -50,6 +51,7 @@ const counted = {
   counters: z.record(z.string(), z.int()).openapi({
     description: 'Since ever: requests of each kind (request-…), and what agents sent that was odd',
   }),
+  brownout: brownoutSchema,
 }
 
 export function addEnvironmentRoutes(routes: OperatorRoutes): void {
@@ -94,7 +96,8 @@ export function addEnvironmentRoutes(routes: OperatorRoutes): void {
       const { id } = c.var.environment
       const [environment] = await shown(c, [c.var.environment])
       const counters = await countersOf(c.env, id, await highestOrdinal(c.var.db, id))
-      return c.json({ ...environment, heldBack: await heldBackOf(c), counters })
+      const brownout = shownBrownout(await stateOf(c, id), c.var.nowMs)
+      return c.json({ ...environment, heldBack: await heldBackOf(c), counters, brownout })
     },
   )
 }

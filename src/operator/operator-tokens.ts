@@ -15,6 +15,7 @@ import { jsonBody, replies, repliesList, repliesNothing, time } from './describe
 import { displayName } from './names.ts'
 import { pageOf, pagingQuery, timeKey } from './paging.ts'
 import { notFound, problem } from './problem.ts'
+import { publishDirectory } from './publish.ts'
 
 /** 32 random bytes are 43 characters; the prefix lets secret scanners find a leaked one. */
 const TOKEN_PREFIX = 'oeo_'
@@ -68,13 +69,16 @@ async function createToken(c: OperatorContext, name: string): Promise<Response> 
     createdAtMs: c.var.nowMs,
     createdBy: c.var.actor,
   }
-  await insertOperatorToken(c.var.db, changeNote(c, 'operator-token.create', row.id, { name }), row)
+  const note = changeNote(c, 'operator-token.create', row.id, { name })
+  await publishDirectory(c.env, await insertOperatorToken(c.var.db, note, row))
   return c.json({ ...shown(row), token }, 201)
 }
 
 async function deleteToken(c: OperatorContext, id: string): Promise<Response> {
-  switch (await deleteOperatorToken(c.var.db, changeNote(c, 'operator-token.delete', id), id)) {
-    case 'deleted':
+  const outcome = await deleteOperatorToken(c.var.db, changeNote(c, 'operator-token.delete', id), id)
+  switch (outcome) {
+    default:
+      await publishDirectory(c.env, outcome)
       return new Response(null, { status: 204 })
     case 'unknown':
       return notFound('operator token')

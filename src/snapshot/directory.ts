@@ -5,9 +5,13 @@
 
 import { DurableObject } from 'cloudflare:workers'
 import { readDirectoryRows } from '../db/directory-rows.ts'
+import { insertLateAudit, readOperators, type AuditNote } from '../db/late-audit.ts'
 import { writeSecretTotals } from '../db/enroll-totals.ts'
+import type { Brownout, BrownoutState } from '../fleet/brownout.ts'
+import { Deadline } from '../lib/deadline.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { msSince } from '../lib/time.ts'
+import { BROWNOUT_SCHEMA, BrownoutStore } from './brownout-store.ts'
 import {
   ATTEMPTS_KEPT_MINUTES,
   ENROLL_COUNTS_SCHEMA,
@@ -21,6 +25,7 @@ import { DIRECTORY_KEY } from './keys.ts'
 const SCHEMA = [
   'CREATE TABLE directory (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL)',
   ENROLL_COUNTS_SCHEMA,
+  BROWNOUT_SCHEMA,
 ]
 /** How often it looks into D1 for what a lost message missed. */
 const RECONCILE_EVERY_MS = 5 * 60_000
@@ -31,35 +36,62 @@ const TELL_TOTALS_AFTER_MS = 1_000
 const TOTALS_AT_ONCE = 1_000
 /** Rows of one answer. */
 const MAX_ATTEMPTS = 20_000
+/** How soon D1 is asked again for the audit of a brownout. */
+const AUDIT_AGAIN_AFTER_MS = 10_000
+/** How long one statement of an alarm may take. */
+const D1_WITHIN_MS = 10_000
+/** Audit rows of one alarm. */
+const AUDIT_AT_ONCE = 20
 
 export class Directory extends DurableObject<Env> {
   readonly #counts: EnrollCounts
+  readonly #brownouts: BrownoutStore
   #toldAtMs = Number.NEGATIVE_INFINITY
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     applySchema(ctx.storage, SCHEMA)
     this.#counts = new EnrollCounts(ctx.storage.sql)
+    this.#brownouts = new BrownoutStore(ctx.storage.sql)
   }
 
   /** The present directory; compiled now where there is none yet. */
   async read(): Promise<DirectorySnapshot> {
-    return this.#installed() ?? (await this.refresh(1))
+    return this.#present() ?? (await this.refresh(1))
   }
 
   /** Makes at least this revision live. Throws when D1 does not answer; nothing is changed then. */
   async refresh(revision: number): Promise<DirectorySnapshot> {
     const before = this.#installed()
-    if (before !== null && before.revision >= revision && !isOfBeforeRules(before)) return before
-    const rows = await readDirectoryRows(this.env.DB)
+    if (before !== null && before.revision >= revision && !isOfBeforeRules(before))
+      return this.#marked(before)
+    const [rows, operators] = await Promise.all([readDirectoryRows(this.env.DB), readOperators(this.env.DB)])
     const present = this.#installed()
-    if (present !== null && !mayReplace(present, rows.revision)) return present
+    if (rows.revision >= (present?.revision ?? 0)) this.#brownouts.replaceOperators(operators)
+    if (present !== null && !mayReplace(present, rows.revision)) return this.#marked(present)
     const directory: DirectorySnapshot = { format: HEAD_FORMAT, ...rows }
     const json = JSON.stringify(directory)
     this.ctx.storage.sql.exec('INSERT OR REPLACE INTO directory (id, json) VALUES (1, ?)', json)
     await this.#wakeWithin(RECONCILE_EVERY_MS)
-    this.ctx.waitUntil(this.#copy(json))
-    return directory
+    this.ctx.waitUntil(this.#copy())
+    return this.#marked(directory)
+  }
+
+  /** The name of the operator token of this hash, as far as D1 was asked last; null: none. For when D1 is away. */
+  operatorOf(tokenHash: string): string | null {
+    return this.#brownouts.operatorOf(tokenHash)
+  }
+
+  /** What holds for an environment, or of the deployment alone (null). */
+  brownout(environmentId: string | null): BrownoutState {
+    return this.#brownouts.state(environmentId)
+  }
+
+  /** Turns the switch of an environment, or of the deployment (null). Needs no D1: its audit row follows when it is there. */
+  async setBrownout(environmentId: string | null, brownout: Brownout, note: AuditNote): Promise<void> {
+    this.#brownouts.set(environmentId, brownout, note)
+    await this.#wakeWithin(AUDIT_AGAIN_AFTER_MS)
+    this.ctx.waitUntil(Promise.all([this.#copy(), this.#tellAudit()]))
   }
 
   /** Takes one isolate's counts of enrolls; D1 has the totals within a minute. */
@@ -77,9 +109,25 @@ export class Directory extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     await this.ctx.storage.setAlarm(Date.now() + RECONCILE_EVERY_MS)
     this.#counts.forgetBefore(Math.floor(Date.now() / 60_000) - ATTEMPTS_KEPT_MINUTES)
-    await this.#tellTotals()
-    const directory = await this.refresh((this.#installed()?.revision ?? 0) + 1)
-    await this.#copy(JSON.stringify(directory))
+    await this.#tellAudit()
+    // An alarm that hangs is the last one: D1 is waited for, not for ever.
+    await new Deadline(D1_WITHIN_MS).run(this.#tellTotals())
+    await new Deadline(D1_WITHIN_MS).run(this.refresh((this.#installed()?.revision ?? 0) + 1))
+    await this.#copy()
+  }
+
+  /** Audit rows that D1 has not got yet; one after the other, so that they are in their order. */
+  async #tellAudit(): Promise<void> {
+    try {
+      for (const late of this.#brownouts.lateAudit(AUDIT_AT_ONCE)) {
+        const id = this.#brownouts.nextTry(late, Date.now())
+        await new Deadline(D1_WITHIN_MS).run(insertLateAudit(this.env.DB, id, late.note, late.tried))
+        this.#brownouts.forgetLateAudit(late.id)
+      }
+    } catch (error) {
+      console.warn(JSON.stringify({ event: 'audit-later', error: String(error) }))
+    }
+    if (this.#brownouts.lateAudit(1).length > 0) await this.#wakeWithin(AUDIT_AGAIN_AFTER_MS)
   }
 
   async #tellTotals(): Promise<void> {
@@ -98,14 +146,23 @@ export class Directory extends DurableObject<Env> {
     if (armed === null || armed > nowMs + ms || armed < nowMs) await this.ctx.storage.setAlarm(nowMs + ms)
   }
 
+  #marked(directory: DirectorySnapshot): DirectorySnapshot {
+    return this.#brownouts.marked(directory, Date.now())
+  }
+
+  #present(): DirectorySnapshot | null {
+    const installed = this.#installed()
+    return installed === null ? null : this.#marked(installed)
+  }
+
   #installed(): DirectorySnapshot | null {
     const [row] = this.ctx.storage.sql.exec<{ json: string }>('SELECT json FROM directory').toArray()
     return row === undefined ? null : (JSON.parse(row.json) as DirectorySnapshot)
   }
 
-  async #copy(json: string): Promise<void> {
+  async #copy(): Promise<void> {
     try {
-      await this.env.ARCHIVE.put(DIRECTORY_KEY, json)
+      await this.env.ARCHIVE.put(DIRECTORY_KEY, JSON.stringify(this.#present()))
     } catch (error) {
       // The next alarm copies again; until then the object itself answers.
       console.error(JSON.stringify({ event: 'directory-copy-failed', error: String(error) }))

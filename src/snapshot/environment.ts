@@ -20,6 +20,7 @@ import { ENVIRONMENT_SCHEMA, EnvironmentStore } from './environment-store.ts'
 import { partsOf, type EnvironmentHead } from './head.ts'
 import { headIntervals } from './head-intervals.ts'
 import { HeadQueries } from './head-queries.ts'
+import { DIRECTORY_NAME } from './keys.ts'
 import { headOf, saysAlready, type LastingHead } from './moving-head.ts'
 import { eraseExpired, eraseForgotten, handOverClosed } from './query-results.ts'
 import { HeldBack, isOutdated, type HeldBackSnapshot } from './held-back.ts'
@@ -176,6 +177,8 @@ export class Environment extends DurableObject<Env> {
     let more = false
     const duties: (() => Promise<unknown>)[] = [
       () => this.#publications.run(() => this.#publish()),
+      async () =>
+        this.brownOut(await this.env.DIRECTORY.getByName(DIRECTORY_NAME).brownout(this.#environmentId)),
       () => this.#closeFinished(nowMs),
       () => eraseForgotten(this.env, this.#environmentId),
       () => this.#compileAndInstall(false),

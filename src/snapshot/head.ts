@@ -96,6 +96,8 @@ export interface DirectoryEnvironment {
   name: string
   /** Who is new there waits for approval. */
   approval?: true
+  /** A brownout lets nobody enroll until then; null: until somebody ends it. */
+  enrollPaused?: { untilMs: number | null }
   /** What tells machines apart there. Absent: as everywhere (fleet/identity-policy.ts). */
   identity?: StoredIdentityPolicy
 }

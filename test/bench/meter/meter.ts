@@ -116,8 +116,9 @@ async function measureBackground(agents: MeterAgents): Promise<Units['background
   return {
     workerRequestsPerMinute: tallied(tally, 'cron', 'requests'),
     r2ClassAPerMinute: tallied(tally, 'cron', 'r2.a'),
-    // Environment and Directory reconcile each five minutes: an alarm and its next setting each, one copy to R2.
-    objectRequestsPerFiveMinutes: 2,
+    // Environment and Directory reconcile each five minutes: an alarm and its next setting each, one copy to R2; and one
+    // asks the other for brownouts.
+    objectRequestsPerFiveMinutes: 3,
     rowsWrittenPerFiveMinutes: 2,
     r2ClassAPerFiveMinutes: 1,
   }
