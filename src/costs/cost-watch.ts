@@ -6,6 +6,7 @@
 import { COST_QUERY_NAME } from '../config/built-in.ts'
 import { noteDenied } from '../db/cost-rules.ts'
 import { textOf } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
 import { environmentFactsOf } from '../logs/environment-facts.ts'
 import type { LineWatch, WatchedLine } from '../logs/line-watch.ts'
 import type { LogOrigin } from '../logs/message.ts'
@@ -17,6 +18,8 @@ import { mayTellOfError, readCostLine, readErrorLine } from './report.ts'
 /** Of one batch of a hundred messages; a row is some hundred bytes in memory. */
 const MAX_ROWS_OF_BATCH = 50_000
 const MAX_ERRORS_OF_BATCH = 10_000
+/** The batch's acknowledgements wait for this. */
+const TAKEN_WITHIN_MS = 5_000
 /** Objects that are called at once: six connections may wait (Workers limits). */
 const AT_ONCE = 6
 
@@ -54,7 +57,8 @@ export class CostWatch implements LineWatch {
     for (let i = 0; i < batches.length; i += AT_ONCE)
       await Promise.all(
         batches.slice(i, i + AT_ONCE).map(async ({ environmentId, ordinal, batch }) => {
-          const { sawDenied } = await costsStub(this.#env, environmentId, ordinal).take(batch)
+          const taken = costsStub(this.#env, environmentId, ordinal).take(batch)
+          const { sawDenied } = await new Deadline(TAKEN_WITHIN_MS).run(taken)
           if (sawDenied) denied.add(environmentId)
         }),
       )

@@ -4,15 +4,8 @@ import { versionOf } from '../../src/costs/version.ts'
 import { NodeSet } from '../../src/fleet/node-set.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { created, enrollHost, makeEnvironment, problemOf } from '../support/operator.ts'
-import { idsOf, logBody } from '../logs/support.ts'
-
-interface Row {
-  name: string
-  executions: number
-  cpuMs?: number
-  denylisted?: boolean
-  sql?: string
-}
+import { idsOf } from '../logs/support.ts'
+import { costLine, sendLines } from './support.ts'
 
 interface Version {
   version: string
@@ -43,37 +36,8 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-/** A line of the built-in cost query, as an agent of 5.23 writes it. */
-function costLine(unixTime: number, rows: readonly Row[]): string {
-  const snapshot = rows.map(({ name, executions, cpuMs = 100, denylisted = false, sql = 'SELECT 1' }) => ({
-    name,
-    query: sql,
-    interval: '600',
-    executions: String(executions),
-    last_executed: String(executions === 0 ? 0 : unixTime - 1),
-    denylisted: denylisted ? '1' : '0',
-    output_size: String(executions * 1_000),
-    wall_time: '0',
-    wall_time_ms: String(executions * cpuMs * 2),
-    user_time: String(executions * cpuMs),
-    system_time: '0',
-    average_memory: '4096',
-  }))
-  const name = 'osquery-edge/cost'
-  return JSON.stringify({
-    snapshot,
-    action: 'snapshot',
-    name,
-    unixTime,
-    hostIdentifier: 'h',
-    counter: 0,
-    epoch: 0,
-  })
-}
-
 async function send(nodeKey: string, lines: readonly string[], type = 'result'): Promise<void> {
-  const reply = await server.agent('/api/osquery/log', logBody(nodeKey, type, lines))
-  expect([reply.status, reply.text]).toEqual([200, '{}'])
+  return sendLines(server, nodeKey, lines, type)
 }
 
 const costsOf = async (env: string): Promise<QueryCost[]> =>
