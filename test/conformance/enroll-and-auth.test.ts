@@ -2,6 +2,7 @@
  * `error` member, our reply rules (design section 2) stand in their place. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { NO_BUILT_IN } from '../../src/config/built-in.ts'
 import { ENROLL_SECRET, STARTER_CONFIGURATION, startServer, type TestServer } from '../support/harness.ts'
 
 const NODE_INVALID = '{"node_invalid":true}'
@@ -13,7 +14,8 @@ let other: { id: string; secret: string; nodeKey: string }
 beforeAll(async () => {
   server = await startServer()
   nodeKey = await server.enroll('web-17')
-  const { id } = (await server.operator('POST', '/environments', { name: 'other' })).json<{ id: string }>()
+  const environment = { name: 'other', builtInQueries: NO_BUILT_IN }
+  const { id } = (await server.operator('POST', '/environments', environment)).json<{ id: string }>()
   const secret = 'the-secret-of-the-other-one'
   await server.operator('POST', '/environments/other/enroll-secrets', { name: 'x', secret })
   const key = await server.until(async () => {
@@ -207,7 +209,7 @@ describe('config and the node key', () => {
   })
 
   it('a key of a format or key id that is not known yet is told retry, never node_invalid', async () => {
-    for (const unknown of [nodeKey.replace('oen1-', 'oen2-'), `oen1-Ag${nodeKey.slice(7)}`]) {
+    for (const unknown of [nodeKey.replace('oen1-', 'oen9-'), `oen1-Ag${nodeKey.slice(7)}`]) {
       const reply = await server.agent('/api/osquery/config', { node_key: unknown })
       expect([reply.status, reply.text]).toEqual([503, 'retry'])
     }

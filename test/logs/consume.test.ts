@@ -314,7 +314,7 @@ describe('an upload whose Worker died before it was judged', () => {
 
   it('with a key of a format of tomorrow waits for the Worker that knows it', async () => {
     const key = unverified()
-    await server.env.ARCHIVE.put(key, '{"data":[{"name":"x"}],"log_type":"result","node_key":"oen2-abc"}')
+    await server.env.ARCHIVE.put(key, '{"data":[{"name":"x"}],"log_type":"result","node_key":"oen9-abc"}')
     expect((await deliver([{ kind: 'pointer', origin: null, key }])).retried.size).toBe(1)
     expect(await server.env.ARCHIVE.head(key)).not.toBeNull()
     await server.env.ARCHIVE.delete(key)

@@ -75,6 +75,7 @@ describe('layers', () => {
       layers: ['linux', 'canary'],
       origins: [{ pointer: '/schedule/uptime', layer: 'canary' }],
       untilRestart: [],
+      paused: [],
       document: { options: { distributed_interval: 10 }, schedule: {} },
     })
     expect(problemOf(await server.operator('GET', path.replace('default', 'other'))).status).toBe(404)

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Configuration } from '../../src/simulator/configuration.ts'
 import { DEFAULT_FLAGS } from '../../src/simulator/settings.ts'
 import { startServer, STARTER_CONFIGURATION, type TestServer } from '../support/harness.ts'
-import { created, enrollHost, problemOf } from '../support/operator.ts'
+import { created, enrollHost, makeEnvironment, problemOf } from '../support/operator.ts'
 
 let server: TestServer
 const keys: Record<string, string> = {}
@@ -168,11 +168,7 @@ describe('an option that is taken out', () => {
 
 describe('an environment without a history', () => {
   it('is served what was written, byte for byte', async () => {
-    const { id } = created(await server.operator('POST', '/environments', { name: 'fresh' }))
-    const { secret } = created<{ secret: string }>(
-      await server.operator('POST', '/environments/fresh/enroll-secrets', { name: 'a' }),
-    )
-    expect(id).not.toBe('')
+    const { secret } = await makeEnvironment(server, 'fresh')
     const text = STARTER_CONFIGURATION.replace('10', '1.5e1').replace('1.5e1', '15')
     created(await server.operator('PUT', '/environments/fresh/configuration', text), 200)
     keys['new'] = await enrollHost(server, 'new', { secret })
