@@ -21,12 +21,9 @@ const resultSchema = z
     hostname: z.string(),
     receivedAt: time,
     columns: z.record(z.string(), z.string()),
-    columnsBase64: z
-      .string()
-      .optional()
-      .openapi({
-        description: 'The row as the agent wrote it, where it is not UTF-8: `columns` has U+FFFD then',
-      }),
+    columnsBase64: z.string().optional().openapi({
+      description: 'The row as the agent wrote it, where it is not UTF-8: `columns` has U+FFFD then',
+    }),
   })
   .openapi('QueryResult')
 const answerSchema = z

@@ -21,13 +21,15 @@ export interface QueryView {
   counts: QueryCounts
   errors: ErrorGroup[]
   cost: ReturnType<typeof summaryOfCost>
-  /** Shards that have not said anything yet. */
-  silentShards: number
+  /** Shards that have said nothing yet, or do not answer now: what they have is missing, or old. */
+  missingShards: number[]
+  shards: number
 }
 
 export function viewOf(
   query: WatchedQuery,
   reports: ReadonlyMap<number, ShardReport>,
+  away: ReadonlySet<number>,
   nowMs: number,
 ): QueryView {
   const all = [...reports.values()]
@@ -37,22 +39,25 @@ export function viewOf(
     counts,
     errors: sumOfErrors(all.flatMap(({ errors }) => errors)),
     cost: summaryOfCost(sumOfCosts(all.map((report) => report.cost))),
-    silentShards: query.shards - all.length,
+    missingShards: Array.from({ length: query.shards }, (_, shard) => shard).filter(
+      (shard) => away.has(shard) || !reports.has(shard),
+    ),
+    shards: query.shards,
   }
 }
 
 /** What a viewer can tell apart: as long as it is the same there is no new progress. */
-export function progressKey({ status, counts, silentShards }: QueryView): string {
-  return [status, ...Object.values(counts), silentShards].join('/')
+export function progressKey({ status, counts, missingShards }: QueryView): string {
+  return [status, ...Object.values(counts), ...missingShards].join('/')
 }
 
 /** One line for each error message with the nodes that said it so far, then the counts and the cost. */
 export function progressLines(view: QueryView, place: ViewerPlace): string[] {
-  const { status, counts, cost, silentShards, errors } = view
-  const silent = silentShards === 0 ? {} : { silentShards }
+  const { status, counts, cost, missingShards, shards, errors } = view
+  const missing = missingShards.length === 0 ? {} : { missing: { shards: missingShards, of: shards } }
   return [
     ...errors.slice(0, MAX_ERROR_LINES).map((group) => JSON.stringify({ type: 'error', ...group })),
-    JSON.stringify({ type: 'progress', status, counts, cost, ...silent, cursor: writePlace(place) }),
+    JSON.stringify({ type: 'progress', status, counts, cost, ...missing, cursor: writePlace(place) }),
   ]
 }
 

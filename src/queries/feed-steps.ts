@@ -38,13 +38,16 @@ export function newViewer(place: ViewerPlace, tokenHash: string): Viewer {
 export class FeedSteps {
   readonly #store: FeedStore
   readonly #rows: FeedRows
+  /** Shards that do not answer; those that hand over no rows are added. */
+  readonly #away: Set<number>
   /** Called where there will be more to say in a moment without anything changing. */
   readonly #later: () => void
   readonly #shardAgainAtMs = new Map<number, number>()
 
-  constructor(store: FeedStore, rows: FeedRows, later: () => void) {
+  constructor(store: FeedStore, rows: FeedRows, away: Set<number>, later: () => void) {
     this.#store = store
     this.#rows = rows
+    this.#away = away
     this.#later = later
   }
 
@@ -53,7 +56,7 @@ export class FeedSteps {
     const query = this.#store.query()
     if (query === null || viewer.ended) return null
     const reports = this.#store.reports()
-    const view = viewOf(query, reports, Date.now())
+    const view = viewOf(query, reports, this.#away, Date.now())
     const lines: string[] = []
     const next = { ...viewer }
     const key = progressKey(view)
@@ -88,10 +91,13 @@ export class FeedSteps {
     for (const { shard } of behind) {
       if ((this.#shardAgainAtMs.get(shard) ?? 0) > Date.now()) continue
       try {
-        return await this.#rows.next(query, place, shard, maxRows)
+        const rows = await this.#rows.next(query, place, shard, maxRows)
+        this.#away.delete(shard)
+        return rows
       } catch (error) {
-        console.warn(JSON.stringify({ event: 'feed-shard-away', shard, error: String(error) }))
+        console.warn(JSON.stringify({ event: 'feed-without-rows', shard, error: String(error) }))
         this.#shardAgainAtMs.set(shard, Date.now() + SHARD_AGAIN_AFTER_MS)
+        this.#away.add(shard)
       }
     }
     if (behind.length > 0) this.#later()
@@ -101,6 +107,6 @@ export class FeedSteps {
 
 /** Over, and everything that its shards have was shown. */
 function isOver(view: QueryView, reports: ReadonlyMap<number, ShardReport>, place: ViewerPlace): boolean {
-  if (view.status === 'open' || view.silentShards > 0) return false
+  if (view.status === 'open' || view.missingShards.length > 0) return false
   return [...reports].every(([shard, { lastArrival }]) => (place.arrivals[shard] ?? 0) >= lastArrival)
 }

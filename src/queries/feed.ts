@@ -15,7 +15,7 @@ import { FeedSteps, MAX_ROWS_PER_BATCH, newViewer, PROGRESS_EVERY_MS, type Viewe
 import { FEED_SCHEMA, FeedStore, type WatchedQuery } from './feed-store.ts'
 import { stillTokens } from './feed-tokens.ts'
 import { readCommand } from './feed-commands.ts'
-import { answerShardStub } from './shard-name.ts'
+import { FeedShards } from './feed-shards.ts'
 import type { ShardReport } from './shard-watches.ts'
 import { readPlace, startPlace } from './viewer-place.ts'
 
@@ -25,10 +25,9 @@ export const WATCHED_QUERY_HEADER = 'x-watched-query'
 export const TOKEN_HASH_HEADER = 'x-token-hash'
 /** The subprotocol that the viewer's client is told to be spoken. */
 export const SUBPROTOCOL_HEADER = 'x-subprotocol'
-/** Shards report for this long; renewed twice as often, which also heals reports that were lost. */
-const WATCH_FOR_MS = 60_000
+/** Half as long as shards report. */
 const RENEW_EVERY_MS = 30_000
-const SHARDS_WITHIN_MS = 2_000
+const FATE_WITHIN_MS = 2_000
 /** Something is said at least this often, so that a dead connection is noticed. */
 const SIGN_OF_LIFE_EVERY_MS = 15_000
 /** The environment hears of an operator's actions at most this often. */
@@ -49,6 +48,7 @@ interface OpenStream {
 
 export class Feed extends DurableObject<Env> {
   readonly #store: FeedStore
+  readonly #shards: FeedShards
   readonly #steps: FeedSteps
   /** Sockets that are being sent to, and whether something changed meanwhile. */
   readonly #busySockets = new Map<WebSocket, { again: boolean }>()
@@ -58,13 +58,17 @@ export class Feed extends DurableObject<Env> {
   #change = Promise.withResolvers<void>()
   #wakesLater = false
   #actedAtMs = 0
-  #renewedAtMs = 0
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     applySchema(ctx.storage, FEED_SCHEMA)
     this.#store = new FeedStore(ctx.storage.sql)
-    this.#steps = new FeedSteps(this.#store, new FeedRows(env), () => this.#wakeLater())
+    this.#shards = new FeedShards(env, this.#store, {
+      isWatched: () => this.#isWatched(),
+      changed: () => this.#wake(),
+    })
+    const later = () => this.#wakeLater()
+    this.#steps = new FeedSteps(this.#store, new FeedRows(env), this.#shards.away, later)
   }
 
   /** Connects a viewer: a WebSocket where the request asks for one, else an NDJSON body. */
@@ -76,7 +80,7 @@ export class Feed extends DurableObject<Env> {
     this.#connecting += 1
     try {
       this.#store.putQuery(query)
-      await this.#renew(query)
+      await this.#shards.renew(query)
       await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
     } finally {
       this.#connecting -= 1
@@ -90,11 +94,10 @@ export class Feed extends DurableObject<Env> {
   /** A shard says what it has of the query. False: nobody watches. */
   report(shard: number, report: ShardReport): boolean {
     if (this.#store.query() === null || !this.#isWatched()) {
-      // The shard stops reporting now: the next viewer has to ask it again, however soon.
-      this.#renewedAtMs = 0
+      this.#shards.forget()
       return false
     }
-    this.#store.putReport(shard, report)
+    this.#shards.take(shard, report)
     this.#wake()
     return true
   }
@@ -139,7 +142,7 @@ export class Feed extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
     await this.#readFate(query)
     await this.#dropRevoked()
-    await this.#renew(query)
+    await this.#shards.renew(query)
     this.#wake()
   }
 
@@ -147,25 +150,11 @@ export class Feed extends DurableObject<Env> {
     return this.#connecting > 0 || this.#streams.size > 0 || this.ctx.getWebSockets().length > 0
   }
 
-  /** Asks every shard for what it has, and for reports from now on. A shard that is away is made up for later. */
-  async #renew({ environmentId, shards, number }: WatchedQuery): Promise<void> {
-    if (Date.now() - this.#renewedAtMs < PROGRESS_EVERY_MS) return
-    this.#renewedAtMs = Date.now()
-    const untilMs = Date.now() + WATCH_FOR_MS
-    const deadline = new Deadline(SHARDS_WITHIN_MS)
-    const asked = Array.from({ length: shards }, async (_, shard) => {
-      const stub = answerShardStub(this.env, environmentId, shards, shard)
-      this.#store.putReport(shard, await deadline.run(stub.watch(number, untilMs)))
-    })
-    const silent = (await Promise.allSettled(asked)).filter(({ status }) => status === 'rejected').length
-    if (silent > 0) console.warn(JSON.stringify({ event: 'feed-shards-silent', number, silent }))
-  }
-
   /** D1 knows whether the query was stopped while nobody could tell us. */
   async #readFate(query: WatchedQuery): Promise<void> {
     try {
       const fate = readQueryFate(this.env.DB, query.environmentId, query.number)
-      const status = await new Deadline(SHARDS_WITHIN_MS).run(fate)
+      const status = await new Deadline(FATE_WITHIN_MS).run(fate)
       if (status !== query.status) this.#store.putQuery({ ...query, status: status ?? 'stopped' })
     } catch (error) {
       console.warn(JSON.stringify({ event: 'feed-without-d1', error: String(error) }))

@@ -2,9 +2,13 @@
 
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
+import { Deadline } from '../lib/deadline.ts'
 import type { ArrivalStore } from './arrival-store.ts'
 import { REPORT_EVERY_MS, REPORT_LAST_AFTER_MS } from './constants.ts'
 import type { ShardQuery, ShardStore } from './shard-store.ts'
+
+/** An environment that hangs must not keep the shard's alarm, and with it all that is to follow. */
+const TOLD_WITHIN_MS = 10_000
 
 /** Gives the nodes that remain of these queries to the environment. */
 export type RemainingSender = (reports: { number: number; bits: Bytes }[]) => Promise<void>
@@ -40,7 +44,7 @@ export class RemainingReports {
     // Marked first: an answer that comes while the report is under way marks its query again.
     for (const number of changed) this.#queries.markReported(number, nowMs)
     try {
-      await this.#send(reports)
+      await new Deadline(TOLD_WITHIN_MS).run(this.#send(reports))
     } catch (error) {
       for (const number of changed) this.#queries.markChanged(number)
       throw error

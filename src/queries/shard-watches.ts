@@ -84,6 +84,8 @@ export class ShardWatches {
       if (!isWatched && this.#watches.get(number) === watch) this.drop(number)
     } catch (error) {
       console.warn(JSON.stringify({ event: 'feed-not-told', number, error: String(error) }))
+      // What comes next says this too, but it may be long until something comes.
+      if (this.#watches.get(number) === watch) this.changed(number)
     }
   }
 

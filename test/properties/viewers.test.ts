@@ -79,6 +79,10 @@ class Shards {
   }
 }
 
+function feedOf(store: FeedStore, shards: Shards): FeedSteps {
+  return new FeedSteps(store, shards as unknown as FeedRows, new Set(), () => undefined)
+}
+
 type Step =
   | { kind: 'answer'; shard: number; rows: number }
   | { kind: 'show'; credits: number }
@@ -98,7 +102,7 @@ it('shows each row, whatever happens in between, and each once but for broken co
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const shards = new Shards()
       const store = { query: () => QUERY, reports: () => shards.reports() } as unknown as FeedStore
-      let feed = new FeedSteps(store, shards as unknown as FeedRows, () => undefined)
+      let feed = feedOf(store, shards)
       let viewer = newViewer(startPlace(SHARDS), 'token')
       let cursor: string | null = null
       /** Seen up to the cursor, and after it: a client that comes back forgets the latter. */
@@ -127,7 +131,7 @@ it('shows each row, whatever happens in between, and each once but for broken co
         else if (next.kind === 'show') await show(next.credits)
         else {
           // A new Feed, too: nothing but the cursor is left.
-          feed = new FeedSteps(store, shards as unknown as FeedRows, () => undefined)
+          feed = feedOf(store, shards)
           const place = cursor === null ? startPlace(SHARDS) : readPlace(cursor, SHARDS)
           if (place === null) throw new Error('our own cursor')
           viewer = newViewer(place, 'token')
@@ -135,7 +139,7 @@ it('shows each row, whatever happens in between, and each once but for broken co
         }
       }
       shards.isAway = false
-      feed = new FeedSteps(store, shards as unknown as FeedRows, () => undefined)
+      feed = feedOf(store, shards)
       for (let round = 0; round < 200; round += 1) await show(7)
       expect([...seen, ...unsure].sort()).toEqual(shards.all())
     }),

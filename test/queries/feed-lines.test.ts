@@ -17,6 +17,8 @@ const QUERY = {
   expiresAtMs: 1_000,
 }
 
+const NONE: ReadonlySet<number> = new Set()
+
 function report(answered: number, errors: [string, number][]): ShardReport {
   const failed = errors.reduce((sum, [, nodes]) => sum + nodes, 0)
   return {
@@ -30,8 +32,8 @@ function report(answered: number, errors: [string, number][]): ShardReport {
 
 describe('the view of a query', () => {
   it('is the sum of what its shards reported; a silent shard is told', () => {
-    const one = viewOf(QUERY, new Map([[0, report(3, [['x', 2]])]]), 0)
-    expect(one).toMatchObject({ status: 'open', silentShards: 1, counts: { answered: 3, pending: 7 } })
+    const one = viewOf(QUERY, new Map([[0, report(3, [['x', 2]])]]), NONE, 0)
+    expect(one).toMatchObject({ status: 'open', missingShards: [1], counts: { answered: 3, pending: 7 } })
     const both = viewOf(
       QUERY,
       new Map([
@@ -44,9 +46,10 @@ describe('the view of a query', () => {
           ]),
         ],
       ]),
+      NONE,
       0,
     )
-    expect(both).toMatchObject({ silentShards: 0, counts: { answered: 7, failed: 6, pending: 3 } })
+    expect(both).toMatchObject({ missingShards: [], counts: { answered: 7, failed: 6, pending: 3 } })
     expect(both.errors.map(({ message, nodes }) => [message, nodes])).toEqual([
       ['x', 3],
       ['y', 3],
@@ -54,9 +57,21 @@ describe('the view of a query', () => {
     expect(progressKey(both)).not.toBe(progressKey(one))
   })
 
+  it('says which shards are away: what they reported last is shown', () => {
+    const reports = new Map([
+      [0, report(3, [])],
+      [1, report(4, [])],
+    ])
+    const view = viewOf(QUERY, reports, new Set([1]), 0)
+    expect(view).toMatchObject({ missingShards: [1], counts: { answered: 7 } })
+    expect(progressKey(view)).not.toBe(progressKey(viewOf(QUERY, reports, NONE, 0)))
+    const line = progressLines(view, startPlace(2)).at(-1) ?? ''
+    expect(JSON.parse(line)).toMatchObject({ missing: { shards: [1], of: 2 } })
+  })
+
   it('shows the twenty most frequent messages, then the counts', () => {
     const errors = Array.from({ length: 30 }, (_, index): [string, number] => [`m${index}`, index + 1])
-    const lines = progressLines(viewOf(QUERY, new Map([[0, report(900, errors)]]), 0), startPlace(2))
+    const lines = progressLines(viewOf(QUERY, new Map([[0, report(900, errors)]]), NONE, 0), startPlace(2))
     const parsed = lines.map((line) => JSON.parse(line) as { type: string; message?: string })
     expect(parsed.map(({ type }) => type)).toEqual([...Array<string>(20).fill('error'), 'progress'])
     expect(parsed[0]?.message).toBe('m29')

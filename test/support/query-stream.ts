@@ -14,6 +14,7 @@ export interface StreamLine {
   cost?: Record<string, { p50: number; p95: number; worst: { nodeId: string; value: number }[] } | null>
   message?: string
   nodes?: number
+  missing?: { shards: number[]; of: number }
 }
 
 export interface Viewer {
