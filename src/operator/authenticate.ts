@@ -4,15 +4,14 @@ import { createMiddleware } from 'hono/factory'
 import { findOperatorToken } from '../db/operator-tokens.ts'
 import { sha256HexOfText, utf8 } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
-import { DIRECTORY_NAME } from '../snapshot/keys.ts'
 import { isBrownoutPath } from './brownout-path.ts'
 import type { OperatorContext, OperatorHonoEnv } from './context.ts'
+import { operatorByDirectory } from './directory-objects.ts'
 import { reasonOf } from './failure.ts'
 import { problem } from './problem.ts'
 
 /** How long D1 is waited for where there is another way. */
 const D1_WITHIN_MS = 2_000
-const DIRECTORY_WITHIN_MS = 5_000
 
 /** Lets a request with a known token on and names its actor; answers 401 otherwise. */
 export const authenticate = createMiddleware<OperatorHonoEnv>(async (c, next) => {
@@ -48,7 +47,7 @@ async function actorOf(c: OperatorContext, token: string): Promise<string | null
     // D1 is away, and this is the switch for such times. Who is known there is whom D1 knew last: a revocation needs D1,
     // too, and is told to the directory with it.
     console.warn(JSON.stringify({ event: 'operator-by-directory', reason: reasonOf(error) }))
-    return new Deadline(DIRECTORY_WITHIN_MS).run(c.env.DIRECTORY.getByName(DIRECTORY_NAME).operatorOf(hash))
+    return operatorByDirectory(c, hash)
   }
 }
 

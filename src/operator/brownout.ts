@@ -14,14 +14,13 @@ import {
 } from '../fleet/brownout.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
-import { environmentIdOf, type Directory } from '../snapshot/head.ts'
 import { DIRECTORY_NAME } from '../snapshot/keys.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, replies, time } from './describe.ts'
-import { notFound, unprocessable } from './problem.ts'
+import { brownoutOf, directoryOf, DIRECTORY_WITHIN_MS } from './directory-objects.ts'
+import { unprocessable } from './problem.ts'
 
-/** An object that does not answer in this time is an outage. */
-const DIRECTORY_WITHIN_MS = 5_000
+/** An object that does not answer in this time is told later. */
 const ENVIRONMENT_WITHIN_MS = 3_000
 /** Environments that are told at once; a Worker has six connections, and those who wait are told by their alarm. */
 const TOLD_AT_ONCE = 20
@@ -74,7 +73,7 @@ export function addBrownoutRoutes(routes: OperatorRoutes): void {
       path: '/brownout',
       responses: replies(200, 'The switch of the deployment', brownoutSchema),
     }),
-    async (c) => c.json(shownBrownout(await stateOf(c, null), c.var.nowMs)),
+    async (c) => c.json(shownBrownout(await brownoutOf(c, null), c.var.nowMs)),
   )
   routes.openapi(
     createRoute({
@@ -93,11 +92,7 @@ export function addBrownoutRoutes(routes: OperatorRoutes): void {
       request: { params: inEnvironment },
       responses: replies(200, 'The switches', brownoutSchema),
     }),
-    async (c) => {
-      const id = environmentIdOf(await directoryOf(c), c.req.valid('param').env.toLowerCase())
-      if (id === undefined) return notFound('environment')
-      return c.json(shownBrownout(await stateOf(c, id), c.var.nowMs))
-    },
+    async (c) => c.json(shownBrownout(await brownoutOf(c, c.var.environmentId), c.var.nowMs)),
   )
   routes.openapi(
     createRoute({
@@ -107,10 +102,7 @@ export function addBrownoutRoutes(routes: OperatorRoutes): void {
       request: { params: inEnvironment, body: jsonBody(brownoutBody) },
       responses: replies(200, 'Turned', toldSchema),
     }),
-    async (c) => {
-      const id = environmentIdOf(await directoryOf(c), c.req.valid('param').env.toLowerCase())
-      return id === undefined ? notFound('environment') : turn(c, id, c.req.valid('json'))
-    },
+    async (c) => turn(c, c.var.environmentId, c.req.valid('json')),
   )
 }
 
@@ -118,12 +110,6 @@ const DESCRIPTION =
   'Agents learn of longer intervals with their next configuration, and of their end with one after that: within their ' +
   'interval, times the factor. Enrollment and acceleration stop within seconds. It works while D1 is away; the audit ' +
   'row is written when it is back.'
-
-/** What holds for an environment, or of the deployment alone (null). */
-export function stateOf(c: OperatorContext, environmentId: string | null): Promise<BrownoutState> {
-  const asked = c.env.DIRECTORY.getByName(DIRECTORY_NAME).brownout(environmentId)
-  return new Deadline(DIRECTORY_WITHIN_MS).run(asked)
-}
 
 async function turn(
   c: OperatorContext,
@@ -148,7 +134,7 @@ async function turn(
   const ids =
     environmentId === null ? (await directoryOf(c)).environments.map(({ id }) => id) : [environmentId]
   const told = await tell(c, ids)
-  const state = await stateOf(c, environmentId)
+  const state = await brownoutOf(c, environmentId)
   const environments = { all: ids.length, told }
   return c.json({ ...shownBrownout(state, nowMs), live: told === ids.length, environments })
 }
@@ -161,7 +147,7 @@ async function tell(c: OperatorContext, ids: readonly string[]): Promise<number>
   async function next(): Promise<void> {
     for (let id = waiting.pop(); id !== undefined && deadline.remainingMs() > 0; id = waiting.pop()) {
       try {
-        const state = await stateOf(c, id)
+        const state = await brownoutOf(c, id)
         await deadline.run(c.env.ENVIRONMENT.getByName(id).brownOut(state), ENVIRONMENT_WITHIN_MS)
         told += 1
       } catch (error) {
@@ -171,10 +157,6 @@ async function tell(c: OperatorContext, ids: readonly string[]): Promise<number>
   }
   await Promise.all(Array.from({ length: TOLD_AT_ONCE }, next))
   return told
-}
-
-function directoryOf(c: OperatorContext): Promise<Directory> {
-  return new Deadline(DIRECTORY_WITHIN_MS).run(c.env.DIRECTORY.getByName(DIRECTORY_NAME).read())
 }
 
 /** As operators see it. */

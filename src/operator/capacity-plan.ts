@@ -14,9 +14,10 @@ import {
 } from '../fleet/intervals.ts'
 import { utf8 } from '../lib/bytes.ts'
 import { readRetention, RETENTION_CLASSES, retentionDaysOf } from '../logs/retention.ts'
-import { brownoutSchema, shownBrownout, stateOf } from './brownout.ts'
+import { brownoutSchema, shownBrownout } from './brownout.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, replies } from './describe.ts'
+import { brownoutOf } from './directory-objects.ts'
 
 /** What an agent with the starter's queries writes (design 5). */
 const DEFAULT_LINE_BYTES = 1_200_000
@@ -127,7 +128,7 @@ async function planOf(c: OperatorContext, query: z.infer<typeof planQuery>) {
     retentionDays: query.retentionDays ?? retentionDaysOf(readRetention(environment.retention), 'result'),
   }
   const { lineBytesPerDay: lineBytesPerNodeAndDay, isolates, port, retentionDays } = fleet
-  const state = await stateOf(c, environment.id)
+  const state = await brownoutOf(c, environment.id)
   const { factor } = stretchOf(state, c.var.nowMs)
   const during = brownedOut(fleet, factor)
   return {

@@ -13,6 +13,8 @@ export interface OperatorHonoEnv {
     actor: string
     /** The environment that `{env}` names. Set under /environments/{env} only. */
     environment: EnvironmentRow
+    /** Its id, which is known with D1 away, too. Set where `environment` is, and for the brownout switch. */
+    environmentId: string
     /** Server time of the request. */
     nowMs: number
   }

@@ -15,10 +15,11 @@ import { DEPLOYMENT_ENVIRONMENT_ID } from '../logs/archive-object.ts'
 import { countersOf } from '../presence/read.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { builtInBody } from './built-in-queries.ts'
-import { brownoutSchema, shownBrownout, stateOf } from './brownout.ts'
+import { brownoutSchema, shownBrownout } from './brownout.ts'
 import { changeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, published, replies, repliesList, time } from './describe.ts'
+import { brownoutOf } from './directory-objects.ts'
 import { heldBackOf, heldBackSchema } from './held-back.ts'
 import { pageOf, pagingQuery, timeKey } from './paging.ts'
 import { conflict } from './problem.ts'
@@ -96,7 +97,7 @@ export function addEnvironmentRoutes(routes: OperatorRoutes): void {
       const { id } = c.var.environment
       const [environment] = await shown(c, [c.var.environment])
       const counters = await countersOf(c.env, id, await highestOrdinal(c.var.db, id))
-      const brownout = shownBrownout(await stateOf(c, id), c.var.nowMs)
+      const brownout = shownBrownout(await brownoutOf(c, id), c.var.nowMs)
       return c.json({ ...environment, heldBack: await heldBackOf(c), counters, brownout })
     },
   )
