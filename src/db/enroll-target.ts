@@ -14,6 +14,12 @@ function living(identity: string): string {
     AND deleted_at IS NULL)`
 }
 
+/** What operators merged or joined: who enrolls as one of its identities is that node. */
+const ALIASES = `node_aliases AS a WHERE a.environment_id = :environment
+    AND a.identity IN (${BY_HOST}, ${BY_INSTANCE}, :identity)`
+const OF_ALIAS = `(SELECT n.identity FROM nodes AS n WHERE n.deleted_at IS NULL
+    AND n.id IN (SELECT a.node_id FROM ${ALIASES}) LIMIT 1)`
+
 // The node of before the policy was changed, if what it told last names it the same under the new one: this enroll then
 // gives it its new identity. Where many machines were one, the others are told apart by that.
 const OF_ANOTHER_POLICY = `(SELECT n.identity FROM json_each(:otherIdentities) AS o
@@ -29,7 +35,8 @@ const OF_ANOTHER_POLICY = `(SELECT n.identity FROM json_each(:otherIdentities) A
  * from which it is kept apart, or null. What was split stays split, in whatever order its machines enroll.
  */
 export const TARGET = `base (identity) AS (
-  SELECT COALESCE(${living(BY_HOST)}, ${living(BY_INSTANCE)}, ${living(':identity')}, ${OF_ANOTHER_POLICY}, :identity)),
+  SELECT COALESCE(${living(BY_HOST)}, ${living(BY_INSTANCE)}, ${living(':identity')}, ${OF_ALIAS}, ${OF_ANOTHER_POLICY},
+    :identity)),
 holder AS (
   SELECT b.identity AS held, n.id, n.split_by, n.instance_id, n.host_identifier FROM base AS b LEFT JOIN nodes AS n
     ON n.environment_id = :environment AND n.identity = b.identity AND n.deleted_at IS NULL),
@@ -47,6 +54,7 @@ target (identity, apartFrom) AS (
 /** The identity that a renewed node has from now on: only one of another policy changes. */
 export const RENEWED_IDENTITY = `CASE
     WHEN excluded.identity = :identity OR substr(excluded.identity, 1, length(:identity) + 1) = :identity || '#'
+      OR EXISTS (SELECT 1 FROM ${ALIASES} AND a.node_id = nodes.id)
     THEN excluded.identity ELSE :identity END`
 
 /** The parameters of TARGET, beside `environment`. */

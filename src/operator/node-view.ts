@@ -4,6 +4,7 @@ import { z } from '@hono/zod-openapi'
 import { distributedIntervalOption, tagsOf, type NodeRow, type NodeSummaryRow } from '../db/nodes.ts'
 import { tracesOfNode, type NodeTraces } from '../db/trace-lookup.ts'
 import { onlineForS } from '../fleet/online.ts'
+import { NODE_STATES, nodeStateOf } from '../fleet/standing.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { addressOfKey } from '../lib/ip-address.ts'
 import { rfc3339, rfc3339OrNull } from '../lib/time.ts'
@@ -24,6 +25,7 @@ export const nodeSchema = z
     lastIp: z.string().nullable().openapi({ description: 'Where its requests come from; null: not known' }),
     lastIpAt: time.nullable().openapi({ description: 'Since when they come from there' }),
     tags: z.array(z.string()),
+    state: z.enum(NODE_STATES),
     enrolledAt: time,
     lastSeenAt: time,
     online: z.boolean(),
@@ -42,6 +44,9 @@ export const nodeDetailSchema = nodeSchema
     firstEnrolledAt: time,
     enrollCount: z.int(),
     cloneSuspectedAt: time.nullable(),
+    cloneOf: z.string().nullable().openapi({ description: 'The node that it was split from' }),
+    clones: z.enum(['split', 'flagged', 'joined']).nullable().openapi({ description: 'See …/clones' }),
+    dampedEnrolls: z.int().openapi({ description: 'Enrolls that were answered without asking D1' }),
     hardwareUuidSeen: z.object({ uuid: z.string(), at: time }).nullable().openapi({
       description: 'Another than it enrolled with, by its daily snapshot: who it is, enroll decides',
     }),
@@ -92,6 +97,7 @@ function viewOf(
     osqueryVersion: seen?.agent?.osqueryVersion || osqueryVersion,
     ...lastPlace(seen),
     tags,
+    state: nodeStateOf(row),
     enrolledAt: rfc3339(enrolledAtMs),
     lastSeenAt: rfc3339(lastSeenAtMs),
     online: lastSeenAtMs >= onlineSinceMs,
@@ -124,6 +130,9 @@ export async function nodeDetail(c: OperatorContext, row: NodeRow) {
     firstEnrolledAt: rfc3339(row.firstEnrolledAtMs),
     enrollCount,
     cloneSuspectedAt: rfc3339OrNull(row.cloneSuspectedAtMs),
+    cloneOf: row.cloneOf,
+    clones: row.clones,
+    dampedEnrolls: row.dampedEnrolls,
     ...tracesView(traces),
     lastSeen: {
       ...Object.fromEntries(PRESENCE_KINDS.map((kind) => [kind, seenTime(sightings?.atS[kind])])),

@@ -6,6 +6,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { controlDb } from '../db/control.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { addAdmissionRoutes } from './admission.ts'
 import { addArchiveHealthRoutes } from './archive-health.ts'
 import { addArchiveObjectRoutes } from './archive-objects.ts'
 import { addAddressRoutes } from './addresses.ts'
@@ -15,7 +16,9 @@ import { authenticate } from './authenticate.ts'
 import { addBuiltInQueryRoutes } from './built-in-queries.ts'
 import { addBrownoutRoutes } from './brownout.ts'
 import { addCapacityPlanRoutes } from './capacity-plan.ts'
+import { addBlockRoutes } from './blocks.ts'
 import { addCarveRoutes } from './carves.ts'
+import { addCloneRoutes } from './clones.ts'
 import { addConfigurationRoutes } from './configuration.ts'
 import { addConfigurationLayerRoutes } from './configuration-layers.ts'
 import { addConfigurationPlanRoutes } from './configuration-plan.ts'
@@ -74,9 +77,12 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addEnvironmentKeyRoutes,
   addEnrollSecretRoutes,
   addIdentityRoutes,
+  addCloneRoutes,
   addEnrollAttemptRoutes,
   addNodeRoutes,
   addAddressRoutes,
+  addAdmissionRoutes,
+  addBlockRoutes,
   addNodeConfigurationRoutes,
   addNodeQueryRoutes,
   addTagRoutes,

@@ -146,6 +146,9 @@ describe('one node', () => {
       hostDetails: { system_info: { hostname: 'mac-1' }, os_version: { platform: 'darwin' } },
       enrollCount: 1,
       cloneSuspectedAt: null,
+      cloneOf: null,
+      clones: null,
+      dampedEnrolls: 0,
       firstEnrolledAt: expect.any(String) as string,
       configurationVersion: 1,
       lastSeen: {
