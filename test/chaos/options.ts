@@ -24,6 +24,8 @@ const DEFAULT_MINUTES = 10
 const DEFAULT_NODES = 150
 const SHORT_MINUTES = 1
 const SHORT_NODES = 60
+/** Of the scenario `canary`: 1 % of them are 50, or 5. */
+const CANARY_NODES = { long: 5_000, short: 500 } as const
 const MAX_MINUTES = 24 * 60
 const MAX_NODES = 10_000
 
@@ -32,8 +34,9 @@ export const USAGE = `Usage: npm run chaos -- [--minutes N] [--seed TEXT] [--nod
 
   --minutes N      how long things are broken, after a fleet is at load (${DEFAULT_MINUTES})
   --seed TEXT      what is broken when: same seed, same plan (7)
-  --nodes N        agents in the fleet (${DEFAULT_NODES})
-  --short          for CI: ${SHORT_NODES} agents, ${SHORT_MINUTES} minutes of faults, less than 3 minutes in all
+  --nodes N        agents in the fleet (${DEFAULT_NODES}; scenario canary: ${CANARY_NODES.long})
+  --short          for CI: ${SHORT_NODES} agents, ${SHORT_MINUTES} minutes of faults, less than 3 minutes in all;
+                   scenario canary: ${CANARY_NODES.short} agents
   --json FILE      everything that was found
   --previous REF   the version that is mixed with this one; else the newest one in git that differs
   --scenario NAME  ${SCENARIOS.join(', ')}
@@ -60,18 +63,24 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions | undef
   })
   if (values.help) return undefined
   const { prove, seed, short } = values
+  const scenario = oneOf('--scenario', SCENARIOS, values.scenario)
   if (prove && values.sabotage !== undefined) throw new Error('--prove plants every defect by itself')
   return {
     minutes: positive('--minutes', values.minutes, short ? SHORT_MINUTES : DEFAULT_MINUTES, MAX_MINUTES),
-    nodes: Math.ceil(positive('--nodes', values.nodes, short ? SHORT_NODES : DEFAULT_NODES, MAX_NODES)),
+    nodes: Math.ceil(positive('--nodes', values.nodes, nodesOf(scenario, short), MAX_NODES)),
     seed,
     short,
     prove,
     sabotage: values.sabotage === undefined ? undefined : oneOf('--sabotage', SABOTAGES, values.sabotage),
-    scenario: oneOf('--scenario', SCENARIOS, values.scenario),
+    scenario,
     previous: values.previous,
     json: values.json,
   }
+}
+
+function nodesOf(scenario: ScenarioName, short: boolean): number {
+  if (scenario === 'canary') return CANARY_NODES[short ? 'short' : 'long']
+  return short ? SHORT_NODES : DEFAULT_NODES
 }
 
 function positive(name: string, text: string | undefined, otherwise: number, most: number): number {

@@ -4,17 +4,16 @@
  * messages and the cron trigger, `objects` holds the Durable Objects; each is an isolate of its own.
  */
 
-import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { findFreePort } from '../../src/cli/walk/free-port.ts'
 import { seedFirstEnvironment } from '../../src/db/seed.ts'
 import { findWorkerd, useOf } from '../bench/workerd-process.ts'
+import { applyMigrations } from '../support/migrations.ts'
 import type { Bundle } from './bundle.ts'
 import { NO_CHAOS, type ChaosState } from './worker/fault.ts'
 
-const ROOT = join(import.meta.dirname, '..', '..')
 const CONTROL_WITHIN_MS = 10_000
 const PORT_POLL_MS = 25
 const START_WITHIN_MS = 60_000
@@ -105,12 +104,7 @@ export class Runtime {
   async prepare(): Promise<void> {
     if (this.#miniflare === undefined) throw new Error('not started')
     const { DB } = (await this.#miniflare.getBindings(FRONT)) as Env
-    const folder = join(ROOT, 'migrations')
-    for (const name of readdirSync(folder).sort()) {
-      const sql = readFileSync(join(folder, name), 'utf8').replaceAll(/^--.*$/gm, '')
-      const statements = sql.split(/;\s*$/m).filter((statement) => statement.trim() !== '')
-      await DB.batch(statements.map((statement) => DB.prepare(statement)))
-    }
+    await applyMigrations(DB)
     await seedFirstEnvironment(DB, {
       environmentName: 'default',
       enrollSecret: 'nobody-enrolls-with-this-one',

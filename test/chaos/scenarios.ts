@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeEnvironment } from '../../src/simulator/fleet/environment.ts'
+import { runCanary } from './canary.ts'
 import { execute } from './execute.ts'
 import { judgeEvidence, type Evidence, type MemoryLevel } from './invariants.ts'
 import { Stranger } from './junk.ts'
@@ -12,14 +13,15 @@ import type { Runtime } from './runtime.ts'
 import { reportOf, struckText, type ChaosReport } from './report.ts'
 import type { ScenarioName } from './scenario-names.ts'
 import { SilentNode } from './silent-node.ts'
+import { say } from './say.ts'
 import { setStage, type Stage } from './stage.ts'
 import { Trial } from './trial.ts'
 import { NO_CHAOS } from './worker/fault.ts'
 
-/** Room for what comes: an option, and a function here. */
+/** Each is an option, and a function. */
 export const RUNS: Readonly<
   Record<ScenarioName, (options: ChaosOptions, folder: string) => Promise<ChaosReport>>
-> = { faults: runFaults }
+> = { faults: runFaults, canary: runCanary }
 
 /** Of load before anything is broken, to know its memory. */
 const CALM_MS = { short: 5_000, long: 30_000 } as const
@@ -174,9 +176,4 @@ export function witnessed(
 /** One tick of the cron trigger. A miss, as while the process is down, is made up by the next one. */
 export async function tick({ runtime }: Stage, atMs: number): Promise<void> {
   await runtime.tick(atMs).catch(() => undefined)
-}
-
-const startMs = Date.now()
-export function say(text: string): void {
-  console.log(`${((Date.now() - startMs) / 1_000).toFixed(1).padStart(7)} s  ${text}`)
 }
