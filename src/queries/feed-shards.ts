@@ -1,7 +1,7 @@
 /** A Feed's shards: asks them for what they have of its query, and knows which of them do not answer. */
 
 import { Deadline } from '../lib/deadline.ts'
-import { PROGRESS_EVERY_MS } from './feed-steps.ts'
+import { PROGRESS_EVERY_MS, type ShardsKnown } from './feed-steps.ts'
 import type { FeedStore, WatchedQuery } from './feed-store.ts'
 import { answerShardStub } from './shard-name.ts'
 import type { ShardReport } from './shard-watches.ts'
@@ -18,9 +18,10 @@ interface Viewers {
   changed(): void
 }
 
-export class FeedShards {
+export class FeedShards implements ShardsKnown {
   /** Shards that did not answer the last time. Viewers are told that a part is missing. */
   readonly away = new Set<number>()
+  askedAfterEnd = false
   readonly #env: Env
   readonly #store: FeedStore
   readonly #viewers: Viewers
@@ -42,18 +43,26 @@ export class FeedShards {
   /** The shards stop reporting now: the next viewer has to ask them again, however soon. */
   forget(): void {
     this.#renewedAtMs = 0
+    this.askedAfterEnd = false
     this.away.clear()
   }
 
   /** Asks every shard for what it has, and for reports from now on. */
   async renew(query: WatchedQuery): Promise<void> {
-    if (Date.now() - this.#renewedAtMs < PROGRESS_EVERY_MS) return
+    const isOver = query.status !== 'open'
+    const isRecent = Date.now() - this.#renewedAtMs < PROGRESS_EVERY_MS
+    if (isRecent && (!isOver || this.askedAfterEnd)) return
     this.#renewedAtMs = Date.now()
     await this.#ask(
       query,
       Array.from({ length: query.shards }, (_, shard) => shard),
     )
+    this.askedAfterEnd = isOver
     this.#askAwayLater(query)
+  }
+
+  askAfterEnd(query: WatchedQuery): void {
+    void this.renew(query).then(() => this.#viewers.changed())
   }
 
   /** Asks those that are away until they answer, as long as somebody watches. Not an alarm: the next viewer asks anyway. */

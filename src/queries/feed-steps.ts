@@ -35,19 +35,28 @@ export function newViewer(place: ViewerPlace, tokenHash: string): Viewer {
   return { place, progressKey: '', progressAtMs: 0, ended: false, tokenHash }
 }
 
+/** What is known of the query's shards. */
+export interface ShardsKnown {
+  /** Those that do not answer; those that hand over no rows are added. */
+  readonly away: Set<number>
+  /** Whether each was asked since the query was over: before, an answer may be on its way. */
+  readonly askedAfterEnd: boolean
+  /** Has them asked. */
+  askAfterEnd(query: WatchedQuery): void
+}
+
 export class FeedSteps {
   readonly #store: FeedStore
   readonly #rows: FeedRows
-  /** Shards that do not answer; those that hand over no rows are added. */
-  readonly #away: Set<number>
+  readonly #shards: ShardsKnown
   /** Called where there will be more to say in a moment without anything changing. */
   readonly #later: () => void
   readonly #shardAgainAtMs = new Map<number, number>()
 
-  constructor(store: FeedStore, rows: FeedRows, away: Set<number>, later: () => void) {
+  constructor(store: FeedStore, rows: FeedRows, shards: ShardsKnown, later: () => void) {
     this.#store = store
     this.#rows = rows
-    this.#away = away
+    this.#shards = shards
     this.#later = later
   }
 
@@ -56,7 +65,7 @@ export class FeedSteps {
     const query = this.#store.query()
     if (query === null || viewer.ended) return null
     const reports = this.#store.reports()
-    const view = viewOf(query, reports, this.#away, Date.now())
+    const view = viewOf(query, reports, this.#shards.away, Date.now())
     const lines: string[] = []
     const next = { ...viewer }
     const key = progressKey(view)
@@ -69,7 +78,10 @@ export class FeedSteps {
     const rows = await this.#nextRows(query, reports, viewer.place, Math.min(maxRows, MAX_ROWS_PER_BATCH))
     lines.push(...(rows?.lines ?? []))
     next.place = rows?.place ?? viewer.place
-    if (isOver(view, reports, next.place)) {
+    const isOver = isShownToTheEnd(view, reports, next.place)
+    // That everybody answered is certain in itself; what D1 says is older than what shards may have to tell.
+    if (isOver && query.status !== 'open' && !this.#shards.askedAfterEnd) this.#shards.askAfterEnd(query)
+    else if (isOver) {
       lines.push(endLine(view, next.place))
       next.ended = true
     }
@@ -92,12 +104,12 @@ export class FeedSteps {
       if ((this.#shardAgainAtMs.get(shard) ?? 0) > Date.now()) continue
       try {
         const rows = await this.#rows.next(query, place, shard, maxRows)
-        this.#away.delete(shard)
+        this.#shards.away.delete(shard)
         return rows
       } catch (error) {
         console.warn(JSON.stringify({ event: 'feed-without-rows', shard, error: String(error) }))
         this.#shardAgainAtMs.set(shard, Date.now() + SHARD_AGAIN_AFTER_MS)
-        this.#away.add(shard)
+        this.#shards.away.add(shard)
       }
     }
     if (behind.length > 0) this.#later()
@@ -106,7 +118,11 @@ export class FeedSteps {
 }
 
 /** Over, and everything that its shards have was shown. */
-function isOver(view: QueryView, reports: ReadonlyMap<number, ShardReport>, place: ViewerPlace): boolean {
+function isShownToTheEnd(
+  view: QueryView,
+  reports: ReadonlyMap<number, ShardReport>,
+  place: ViewerPlace,
+): boolean {
   if (view.status === 'open' || view.missingShards.length > 0) return false
   return [...reports].every(([shard, { lastArrival }]) => (place.arrivals[shard] ?? 0) >= lastArrival)
 }

@@ -68,7 +68,7 @@ export class Feed extends DurableObject<Env> {
       changed: () => this.#wake(),
     })
     const later = () => this.#wakeLater()
-    this.#steps = new FeedSteps(this.#store, new FeedRows(env), this.#shards.away, later)
+    this.#steps = new FeedSteps(this.#store, new FeedRows(env), this.#shards, later)
   }
 
   /** Connects a viewer: a WebSocket where the request asks for one, else an NDJSON body. */

@@ -80,7 +80,8 @@ class Shards {
 }
 
 function feedOf(store: FeedStore, shards: Shards): FeedSteps {
-  return new FeedSteps(store, shards as unknown as FeedRows, new Set(), () => undefined)
+  const known = { away: new Set<number>(), askedAfterEnd: true, askAfterEnd: () => undefined }
+  return new FeedSteps(store, shards as unknown as FeedRows, known, () => undefined)
 }
 
 type Step =
