@@ -17,6 +17,7 @@ export async function carveBegin(context: AgentContext): Promise<AgentOutcome> {
   if (!body.ok) return body.reason.kind === 'too-large' ? refused('too-large') : retry(body.reason)
   const node = await authenticate(context, textMember(body.value, 'node_key'), 'taken')
   if (!node.ok) return node.reason
+  if (node.value.isPending) return refused('pending')
   const { identity } = node.value
   context.presence.note(context, identity, 'carve')
 

@@ -10,8 +10,12 @@ import { readSmallObject, textMember } from './body.ts'
 import type { AgentContext } from './context.ts'
 import { answer, retry, type AgentOutcome } from './outcome.ts'
 
+/** What a node gets that waits for approval: nothing to do, said as spec 3.1 says it. */
+const NOTHING = '{"schedule":{},"packs":{}}'
+
 export function config(context: AgentContext): AgentOutcome | Promise<AgentOutcome> {
   const node = recognise(context)
+  if (node?.isPending === true) return nothing(context, node)
   const { known } = context.snapshots
   const found =
     node === null ? undefined : configurationOf(node.head, node.identity, (hash) => known.nodeSet(hash))
@@ -26,6 +30,7 @@ async function configOfAnyone(context: AgentContext): Promise<AgentOutcome> {
   if (!body.ok) return retry(body.reason)
   const node = await authenticate(context, textMember(body.value, 'node_key'))
   if (!node.ok) return node.reason
+  if (node.value.isPending) return nothing(context, node.value)
   const { identity, head } = node.value
   const sets = new Map<string, NodeSet>()
   for (const hash of configurationSetsOf(head))
@@ -35,6 +40,11 @@ async function configOfAnyone(context: AgentContext): Promise<AgentOutcome> {
   const document = await context.snapshots.part(identity.environmentId, found.part, context)
   context.presence.note(context, identity, 'config', found.version)
   return answer(bucketsOwn(document, node.value, found.part))
+}
+
+function nothing(context: AgentContext, { identity }: AuthenticatedNode): AgentOutcome {
+  context.presence.note(context, identity, 'config')
+  return answer(NOTHING)
 }
 
 /** The document with the intervals of the node's splay bucket, where the server says how often nodes come. */

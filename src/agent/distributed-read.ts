@@ -38,7 +38,7 @@ async function readOfAnyone(context: AgentContext): Promise<AgentOutcome> {
 
 function replyTo(context: AgentContext, node: AuthenticatedNode): AgentOutcome | Promise<AgentOutcome> {
   context.presence.note(context, node.identity, 'read')
-  return isIdle(context, node) ? DONE : replyWithWork(context, node)
+  return node.isPending || isIdle(context, node) ? DONE : replyWithWork(context, node)
 }
 
 /** Whether this isolate's memory alone says that nothing concerns this node: so it is for nearly every read. */

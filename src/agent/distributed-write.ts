@@ -62,6 +62,7 @@ async function putAside(
   const key = reader.nodeKey === '' ? salvageNodeKey(bytes) : reader.nodeKey
   const node = await authenticate(context, key, 'taken')
   if (!node.ok) return key === '' ? retry({ kind: 'bad-request', detail: 'not JSON' }) : node.reason
+  if (node.value.isPending) return DONE
   const { environmentId, nodeId } = node.value.identity
   const { env, receivedAtMs } = context
   const reason = verdict === 'malformed' ? 'malformed' : 'too-large'
@@ -78,6 +79,8 @@ export async function storeAnswers(
 ): Promise<AgentOutcome> {
   const node = await authenticate(context, bodyKey, 'taken')
   if (!node.ok) return node.reason
+  // Nothing was asked of it.
+  if (node.value.isPending) return DONE
   const { identity } = node.value
   const byShards = new Map<number, NewAnswer[]>()
   let isNewer = false

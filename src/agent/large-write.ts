@@ -7,7 +7,7 @@ import type { Bytes } from '../lib/bytes.ts'
 import { putQuarantine } from '../logs/quarantine.ts'
 import { authenticate } from './authenticate.ts'
 import type { AgentContext } from './context.ts'
-import { retry, type AgentOutcome } from './outcome.ts'
+import { DONE, retry, type AgentOutcome } from './outcome.ts'
 import { answersPutAside } from './write-aside.ts'
 import { WriteBodyReader, type WrittenAnswer } from './write-body.ts'
 import { WriteFeed, type WriteVerdict } from './write-feed.ts'
@@ -79,6 +79,7 @@ async function putCopyAside(
   const node = await authenticate(context, reader.nodeKey, 'taken')
   if (!node.ok)
     return reader.nodeKey === '' ? retry({ kind: 'bad-request', detail: 'not JSON' }) : node.reason
+  if (node.value.isPending) return DONE
   const copy = await deadline.run(env.ARCHIVE.get(key))
   if (copy === null) return retry({ kind: 'unavailable', what: 'the raw copy' })
   const { environmentId, nodeId } = node.value.identity

@@ -38,10 +38,10 @@ export async function log(context: AgentContext): Promise<AgentOutcome> {
   try {
     const headerKey = headerKeyOf(context.request)
     const known = headerKey === null ? null : recogniseKey(context, headerKey)
-    if (known !== null) return await acceptByHeader(context, known.identity, large)
+    if (known?.isPending === false) return await acceptByHeader(context, known.identity, large)
     const identity = await headerIdentity(context)
     if (identity === null) return await acceptByBodyKey(context, large)
-    const node = await admit(context, identity)
+    const node = unlessPending(context, await admit(context, identity))
     if (!node.ok) {
       await readAway(context)
       return node.reason
@@ -50,6 +50,19 @@ export async function log(context: AgentContext): Promise<AgentOutcome> {
   } finally {
     room()
   }
+}
+
+/**
+ * Nobody vouches yet for what a node says that waits for approval, so nothing of it gets into the archive. It keeps its
+ * lines, which are few without a schedule, and brings them once it is approved.
+ */
+function unlessPending(
+  context: AgentContext,
+  node: Result<AuthenticatedNode, AgentOutcome>,
+): Result<AuthenticatedNode, AgentOutcome> {
+  if (!node.ok || !node.value.isPending) return node
+  context.presence.note(context, node.value.identity, 'log')
+  return fail(retry({ kind: 'awaits-approval' }))
 }
 
 /** The body as a stream, where it announces that it is larger than what is held whole. */
@@ -149,11 +162,11 @@ async function identify(
   context: AgentContext,
   found: FoundKey,
 ): Promise<Result<AuthenticatedNode, AgentOutcome>> {
-  if (found.kind === 'found') return authenticate(context, found.key)
+  if (found.kind === 'found') return unlessPending(context, await authenticate(context, found.key))
   if (found.kind === 'absent') return authenticate(context, '')
   const { salvaged } = found
   if (salvaged !== null && (await readNodeKey(context.keys, salvaged)).ok)
-    return authenticate(context, salvaged)
+    return unlessPending(context, await authenticate(context, salvaged))
   return fail(retry({ kind: 'bad-request', detail: 'the body is unreadable and names no node' }))
 }
 

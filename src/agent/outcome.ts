@@ -26,6 +26,7 @@ export type RetryReason =
   | { kind: 'unknown-session' }
   | { kind: 'refused-block'; detail: string }
   | { kind: 'enroll-refused'; by: string }
+  | { kind: 'awaits-approval' }
 
 export type AgentOutcome =
   | { kind: 'ok'; json: string | Uint8Array }

@@ -48,6 +48,7 @@ function retryStatus(reason: RetryReason): number {
     case 'refused-block':
       return 400
     case 'enroll-refused':
+    case 'awaits-approval':
       return 403
     case 'unknown-path':
     case 'unknown-session':

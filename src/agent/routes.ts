@@ -112,6 +112,9 @@ export function createAgentRoutes(): AgentRoutes {
   }
 }
 
+/** What is said again and again to agents of whom operators know, and counted elsewhere. */
+const QUIET: ReadonlySet<string> = new Set(['enroll-refused', 'awaits-approval'])
+
 const FIXED_ROOTS = ['/api/osquery', '/api/v1/osquery', '/public/osquery']
 
 /** The endpoints whose paths name no environment. */
@@ -213,7 +216,7 @@ function failed(request: Request, error: unknown): Response {
 
 /** Failures are worth a log line each; what is said every second by thousands of agents is counted elsewhere. */
 function noted(request: Request, outcome: AgentOutcome, error?: unknown): AgentOutcome {
-  if ((outcome.kind === 'retry' && outcome.reason.kind !== 'enroll-refused') || error !== undefined) {
+  if ((outcome.kind === 'retry' && !QUIET.has(outcome.reason.kind)) || error !== undefined) {
     const { reason } = outcome as Extract<AgentOutcome, { kind: 'retry' }>
     const detail = error instanceof Error ? error.message : undefined
     console.warn(JSON.stringify({ event: 'agent-retry', path: pathOf(request.url), reason, detail }))

@@ -2,7 +2,9 @@
 
 import { and, asc, desc, eq, inArray, isNull, lt, or, sql, type SQL } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import type { NodeState } from '../fleet/standing.ts'
 import { stableVersionOf } from './configurations.ts'
+import { inState } from './node-states.ts'
 import { configurations, nodes, nodeTags } from './schema.ts'
 import { ordinalsSeenWith, type TraceRange } from './trace-lookup.ts'
 
@@ -10,10 +12,20 @@ export type NodeRow = typeof nodes.$inferSelect
 /** A node without the large column, for lists. */
 export type NodeSummaryRow = Pick<
   NodeRow,
-  'id' | 'ordinal' | 'hostname' | 'platform' | 'osqueryVersion' | 'enrolledAtMs'
+  | 'id'
+  | 'ordinal'
+  | 'hostname'
+  | 'platform'
+  | 'osqueryVersion'
+  | 'enrolledAtMs'
+  | 'pendingSinceMs'
+  | 'archivedAtMs'
+  | 'blockedAtMs'
 >
 
 export interface NodeFilter {
+  /** Left out: any. */
+  state?: NodeState | undefined
   /** Exact platform name or family. */
   platform?: string | undefined
   /** Part of a hostname, id, host identifier, hardware UUID or serial; case does not matter (ASCII). */
@@ -29,6 +41,9 @@ const SUMMARY = {
   platform: nodes.platform,
   osqueryVersion: nodes.osqueryVersion,
   enrolledAtMs: nodes.enrolledAtMs,
+  pendingSinceMs: nodes.pendingSinceMs,
+  archivedAtMs: nodes.archivedAtMs,
+  blockedAtMs: nodes.blockedAtMs,
 }
 
 /** Ordinals only grow: the highest is the newest node, and a page stays the same page when agents enroll again. */
@@ -39,14 +54,14 @@ export function listNodes(
   belowOrdinal: number | null,
   limit: number,
 ): Promise<NodeSummaryRow[]> {
-  const { platform, q, seenWith = [] } = filter
+  const { platform, q, seenWith = [], state } = filter
   return db
     .select(SUMMARY)
     .from(nodes)
     .where(
       and(
         eq(nodes.environmentId, environmentId),
-        isNull(nodes.deletedAtMs),
+        state === undefined ? isNull(nodes.deletedAtMs) : inState(state),
         belowOrdinal === null ? undefined : lt(nodes.ordinal, belowOrdinal),
         platform === undefined
           ? undefined

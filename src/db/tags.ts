@@ -76,7 +76,8 @@ export async function changeTags(
   return (await commitChange(db, note, 'environment', statements)).revision
 }
 
-function* slicesOf(set: NodeSet): Generator<number[]> {
+/** The ordinals of a set, so many at a time that one statement takes them. */
+export function* slicesOf(set: NodeSet): Generator<number[]> {
   let slice: number[] = []
   for (const ordinal of set) {
     slice.push(ordinal)

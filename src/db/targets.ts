@@ -5,15 +5,21 @@ import { NodeSet } from '../fleet/node-set.ts'
 import { isPlatformFamily } from '../fleet/platform.ts'
 import { comparedAs, unknownValues, type ListedTarget, type TargetFault } from '../fleet/targeting.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
+import type { NodeState } from '../fleet/standing.ts'
 import type { ControlDb } from './control.ts'
+import { inState } from './node-states.ts'
 import { nodes, nodeTags } from './schema.ts'
 
 /** Rows of one D1 answer: a million nodes are twenty pages, and none of them is large. */
 const ORDINALS_PER_PAGE = 50_000
 
-/** All nodes of an environment. */
-export function allNodes(db: ControlDb, environmentId: string): Promise<NodeSet> {
-  return ordinalsInPages(db, here(environmentId))
+/** All nodes of an environment that are in a state. */
+export function allNodes(
+  db: ControlDb,
+  environmentId: string,
+  state: NodeState = 'active',
+): Promise<NodeSet> {
+  return ordinalsInPages(db, here(environmentId, state))
 }
 
 /** The nodes that a list means; a fault for each value that nothing here has. */
@@ -21,11 +27,12 @@ export async function nodesListed(
   db: ControlDb,
   environmentId: string,
   list: { key: ListedTarget; values: string[] },
+  state: NodeState = 'active',
 ): Promise<Result<NodeSet, TargetFault[]>> {
   const values = [...new Set(list.values.map((value) => comparedAs(list.key, value)))]
-  const faults = unknownValues(list, await knownValues(db, environmentId, list.key, values))
+  const faults = unknownValues(list, await knownValues(db, environmentId, list.key, values, state))
   if (faults.length > 0) return fail(faults)
-  const wanted = and(here(environmentId), matches(environmentId, list.key, values))
+  const wanted = and(here(environmentId, state), matches(environmentId, list.key, values))
   // Few nodes by index, or a walk along the ordinals: SQLite would take the walk for all of them.
   const byIndex = list.key === 'nodes' || list.key === 'hostnames'
   return ok(byIndex ? await ordinalsAtOnce(db, wanted) : await ordinalsInPages(db, wanted))
@@ -36,19 +43,26 @@ export async function nodesOfVersions(
   db: ControlDb,
   environmentId: string,
   isMeant: (version: string) => boolean,
+  state: NodeState = 'active',
 ): Promise<NodeSet> {
   const rows = await db
     .selectDistinct({ version: nodes.osqueryVersion })
     .from(nodes)
-    .where(here(environmentId))
+    .where(here(environmentId, state))
   const versions = rows.map(({ version }) => version).filter(isMeant)
   if (versions.length === 0) return new NodeSet()
-  return ordinalsInPages(db, and(here(environmentId), sql`${nodes.osqueryVersion} IN ${among(versions)}`))
+  return ordinalsInPages(
+    db,
+    and(here(environmentId, state), sql`${nodes.osqueryVersion} IN ${among(versions)}`),
+  )
 }
 
 /** The nodes that enrolled at or after a time: presence may not have heard of them yet. */
 export function nodesEnrolledSince(db: ControlDb, environmentId: string, atMs: number): Promise<NodeSet> {
-  return ordinalsInPages(db, and(here(environmentId), gte(nodes.enrolledAtMs, atMs)))
+  return ordinalsInPages(
+    db,
+    and(eq(nodes.environmentId, environmentId), isNull(nodes.deletedAtMs), gte(nodes.enrolledAtMs, atMs)),
+  )
 }
 
 /** How many of these nodes each platform has. */
@@ -63,7 +77,7 @@ export async function countByPlatform(
     const rows = await db
       .select({ ordinal: nodes.ordinal, platform: nodes.platform })
       .from(nodes)
-      .where(and(here(environmentId), gt(nodes.ordinal, last)))
+      .where(and(eq(nodes.environmentId, environmentId), isNull(nodes.deletedAtMs), gt(nodes.ordinal, last)))
       .orderBy(asc(nodes.ordinal))
       .limit(ORDINALS_PER_PAGE)
     for (const { ordinal, platform } of rows) {
@@ -74,8 +88,8 @@ export async function countByPlatform(
   }
 }
 
-function here(environmentId: string): SQL | undefined {
-  return and(eq(nodes.environmentId, environmentId), isNull(nodes.deletedAtMs))
+function here(environmentId: string, state: NodeState): SQL | undefined {
+  return and(eq(nodes.environmentId, environmentId), inState(state))
 }
 
 /** More values than D1's 100 parameters go in as one JSON text. */
@@ -106,6 +120,7 @@ async function knownValues(
   environmentId: string,
   key: ListedTarget,
   values: readonly string[],
+  state: NodeState,
 ): Promise<Set<string>> {
   if (key === 'tags') {
     const rows = await db
@@ -114,7 +129,7 @@ async function knownValues(
       .innerJoin(nodes, eq(nodes.id, nodeTags.nodeId))
       .where(
         and(
-          here(environmentId),
+          here(environmentId, state),
           eq(nodeTags.environmentId, environmentId),
           sql`${nodeTags.tag} IN ${among(values)}`,
         ),
@@ -131,7 +146,7 @@ async function knownValues(
   const rows = await db
     .selectDistinct({ value: column })
     .from(nodes)
-    .where(and(here(environmentId), sql`${column} IN ${among(values)}`))
+    .where(and(here(environmentId, state), sql`${column} IN ${among(values)}`))
   const families = key === 'platforms' ? values.filter(isPlatformFamily) : []
   return new Set([...rows.map(({ value }) => value), ...families])
 }

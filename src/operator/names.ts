@@ -12,6 +12,9 @@ export const displayName = z
   .max(MAX_NAME_CHARACTERS, `is longer than ${MAX_NAME_CHARACTERS} characters`)
   .refine((name) => !/\p{Cc}/u.test(name), 'has control characters')
 
+/** Why something was done, for those who read it later. */
+export const reasonText = displayName.default('').openapi({ description: 'For people; may be left out' })
+
 /** Tags of one node. */
 export const MAX_TAGS = 50
 

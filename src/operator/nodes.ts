@@ -2,6 +2,7 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { deleteNode, findNode, listNodes, replaceTags, type NodeFilter, type NodeRow } from '../db/nodes.ts'
+import { NODE_STATES } from '../fleet/standing.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import {
@@ -35,6 +36,12 @@ const nodesQuery = z.object({
   online: z.enum(['true', 'false'], 'is neither true nor false').optional(),
   platform: z.string().max(MAX_FILTER_CHARACTERS).optional(),
   q: z.string().max(MAX_FILTER_CHARACTERS).optional(),
+  state: z
+    .enum([...NODE_STATES, 'any'], `is none of ${NODE_STATES.join(', ')}, any`)
+    .default('active')
+    .openapi({
+      description: 'Nodes that wait for approval, are archived or blocked are left out by default',
+    }),
   ...lookupParameters,
 })
 
@@ -49,9 +56,14 @@ export function addNodeRoutes(routes: OperatorRoutes): void {
       responses: repliesList(nodeSchema),
     }),
     async (c) => {
-      const { online, platform, q, cursor, limit, ...lookup } = c.req.valid('query')
+      const { online, platform, q, state, cursor, limit, ...lookup } = c.req.valid('query')
       const seenWith = rangesOf(lookup)
-      const filter = { platform: platform || undefined, q: q?.trim() || undefined, seenWith }
+      const filter: NodeFilter = {
+        platform: platform || undefined,
+        q: q?.trim() || undefined,
+        seenWith,
+        state: state === 'any' ? undefined : state,
+      }
       const wanted = online === undefined ? null : online === 'true'
       return c.json(await nodePage(c, filter, wanted, cursor?.[0] ?? null, limit))
     },

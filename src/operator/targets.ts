@@ -2,6 +2,7 @@
 
 import { z } from '@hono/zod-openapi'
 import type { NodeSet } from '../fleet/node-set.ts'
+import type { NodeState } from '../fleet/standing.ts'
 import { readTargets, type TargetFault, type Targets } from '../fleet/targeting.ts'
 import { stepsOf } from '../lib/json-pointer.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -52,6 +53,18 @@ export async function nodesOf(c: OperatorContext, targets: Targets): Promise<Res
   const set = await membersOf(c, targets)
   if (!set.ok) return set
   return set.value.size === 0 ? fail([{ pointer: '', detail: 'no node matches' }]) : set
+}
+
+/** The nodes in another state than most that a body's targets mean, among those in it. */
+export async function nodesInState(
+  c: OperatorContext,
+  targets: Targets,
+  state: NodeState,
+): Promise<Result<NodeSet, TargetFault[]>> {
+  const resolver = new TargetResolver({ ...targetPlace(c), state })
+  const set = await resolver.resolve(targets, '')
+  if (resolver.faults.length > 0) return fail(resolver.faults)
+  return set.size === 0 ? fail([{ pointer: '', detail: `no ${state} node matches` }]) : ok(set)
 }
 
 /** The same, but a set without members is one. */

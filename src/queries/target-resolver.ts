@@ -9,6 +9,7 @@ import { NodeSet } from '../fleet/node-set.ts'
 import { onlineForS } from '../fleet/online.ts'
 import { isInShare } from '../fleet/share.ts'
 import { listOf, type TargetFault, type Targets } from '../fleet/targeting.ts'
+import type { NodeState } from '../fleet/standing.ts'
 import { readVersionRange } from '../fleet/version-range.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { seenSince } from '../presence/read.ts'
@@ -22,6 +23,8 @@ export interface TargetPlace {
   db: ControlDb
   environmentId: string
   nowMs: number
+  /** Among which nodes: those that get configuration and queries, unless it says others. */
+  state?: NodeState
 }
 
 /** Resolves targets of one request. Afterwards `faults` has every value that is unknown here. */
@@ -39,7 +42,7 @@ export class TargetResolver {
   async resolve(targets: Targets, pointer: string): Promise<NodeSet> {
     const list = listOf(targets)
     if (list !== null) {
-      const found = await nodesListed(this.#place.db, this.#environmentId, list)
+      const found = await nodesListed(this.#place.db, this.#environmentId, list, this.#place.state)
       return found.ok ? found.value : this.#unknown(found.reason, pointer)
     }
     if ('anyOf' in targets) return this.#anyOf(targets.anyOf, `${pointer}/anyOf`)
@@ -54,7 +57,8 @@ export class TargetResolver {
     if ('online' in targets) return this.#isOnline(targets.online)
     if ('osqueryVersion' in targets) {
       const isMeant = readVersionRange(targets.osqueryVersion)
-      return nodesOfVersions(this.#place.db, this.#environmentId, (version) => isMeant?.(version) === true)
+      const { db, state } = this.#place
+      return nodesOfVersions(db, this.#environmentId, (version) => isMeant?.(version) === true, state)
     }
     if ('nodeSet' in targets) return this.#saved(targets.nodeSet, pointer)
     return copyOf(await this.#everyone())
@@ -70,7 +74,7 @@ export class TargetResolver {
   }
 
   async #everyone(): Promise<NodeSet> {
-    this.#all ??= await allNodes(this.#place.db, this.#environmentId)
+    this.#all ??= await allNodes(this.#place.db, this.#environmentId, this.#place.state)
     return this.#all
   }
 

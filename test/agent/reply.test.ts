@@ -36,6 +36,7 @@ const RETRY: { [Kind in RetryReason['kind']]: [Extract<RetryReason, { kind: Kind
   'unknown-session': [{ kind: 'unknown-session' }, 404],
   'refused-block': [{ kind: 'refused-block', detail: 'bad base64' }, 400],
   'enroll-refused': [{ kind: 'enroll-refused', by: 'quota' }, 403],
+  'awaits-approval': [{ kind: 'awaits-approval' }, 403],
 }
 
 async function sent(outcome: AgentOutcome): Promise<{ status: number; text: string; headers: Headers }> {
