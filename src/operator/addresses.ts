@@ -47,8 +47,8 @@ export function addAddressRoutes(routes: OperatorRoutes): void {
       method: 'get',
       path: '/environments/{env}/addresses',
       description:
-        'Public addresses are known within a minute; a node counts as gone from one an hour after it was last seen ' +
-        'there. Addresses of interfaces are as exact as the snapshot, daily unless set otherwise.',
+        'Public addresses are known within a minute (of one node every ten minutes at most); a node counts as gone ' +
+        'from one an hour after it was last seen there. Addresses of interfaces are as exact as the snapshot, daily unless set otherwise.',
       request: { params: inEnvironment, query: addressQuery },
       responses: repliesList(addressSchema),
     }),

@@ -1,6 +1,8 @@
 /** A node as operators see it: its row from D1, when it was seen from presence. */
 
 import { z } from '@hono/zod-openapi'
+import { rolloutPlaceOf } from '../config/rollout-place.ts'
+import { stableVersion } from '../db/configurations.ts'
 import { distributedIntervalOption, tagsOf, type NodeRow, type NodeSummaryRow } from '../db/nodes.ts'
 import { tracesOfNode, type NodeTraces } from '../db/trace-lookup.ts'
 import { onlineForS } from '../fleet/online.ts'
@@ -52,11 +54,14 @@ export const nodeDetailSchema = nodeSchema
     }),
     addresses: z
       .array(z.object({ kind: z.enum(['public', 'interface']), address: z.string(), since: time }))
-      .openapi({ description: 'Now; `public` may lag a minute behind lastIp' }),
+      .openapi({ description: 'Now; `public` may lag some minutes behind lastIp' }),
     macs: z.array(z.string()),
     users: z.array(z.string()).openapi({ description: 'Logged in at the last snapshot, in lower case' }),
     lastSeen: z.object(seenTimes).openapi({ description: 'By kind of request' }),
     configurationVersion: z.int().nullable().openapi({ description: 'Last served; null: none yet' }),
+    expectedConfigurationVersion: z
+      .int()
+      .openapi({ description: 'What it gets at its next poll, by the rollout that is under way' }),
   })
   .openapi('NodeDetail')
 
@@ -140,6 +145,7 @@ export async function nodeDetail(c: OperatorContext, row: NodeRow) {
       enroll: rfc3339(Math.max(row.enrolledAtMs, (sightings?.atS.enroll ?? 0) * 1_000)),
     },
     configurationVersion: sightings?.configurationVersion || null,
+    expectedConfigurationVersion: await expectedVersion(c, row),
   }
 }
 
@@ -165,4 +171,9 @@ function seenOf(c: OperatorContext, rows: readonly NodeSummaryRow[]): Promise<Ma
 /** Presence says 0 for "never". */
 function seenTime(atS: number | undefined): string | null {
   return atS === undefined || atS === 0 ? null : rfc3339(atS * 1_000)
+}
+
+async function expectedVersion(c: OperatorContext, { environmentId, ordinal }: NodeRow): Promise<number> {
+  const { rollout } = await rolloutPlaceOf(c.var.db, environmentId, ordinal)
+  return rollout?.version ?? (await stableVersion(c.var.db, environmentId))
 }

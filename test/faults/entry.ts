@@ -175,7 +175,11 @@ export class Environment extends RealEnvironment {
     super(ctx, faultyEnv(env))
   }
 }
-export class Presence extends RealPresence {}
+export class Presence extends RealPresence {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, faultyEnv(env))
+  }
+}
 export class AnswerShard extends RealAnswerShard {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, faultyEnv(env))
