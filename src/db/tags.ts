@@ -45,6 +45,27 @@ export async function nodesOverTagLimit(
   return over
 }
 
+/** How many of these nodes lack a tag that is to be added, or have one that is to be removed. */
+export async function nodesToChange(
+  db: ControlDb,
+  environmentId: string,
+  set: NodeSet,
+  { add, remove }: TagChanges,
+): Promise<number> {
+  let changed = 0
+  for (const ordinals of slicesOf(set)) {
+    const [row] = await db.all<{ changed: number }>(sql`SELECT COUNT(*) AS changed FROM nodes AS n
+      WHERE n.environment_id = ${environmentId} AND n.deleted_at IS NULL
+        AND n.ordinal IN (SELECT value FROM json_each(${JSON.stringify(ordinals)}))
+        AND (EXISTS (SELECT 1 FROM json_each(${JSON.stringify(add)}) AS a WHERE NOT EXISTS (SELECT 1 FROM node_tags AS t
+            WHERE t.environment_id = n.environment_id AND t.node_id = n.id AND t.tag = a.value))
+          OR EXISTS (SELECT 1 FROM node_tags AS t WHERE t.environment_id = n.environment_id AND t.node_id = n.id
+            AND t.tag IN (SELECT value FROM json_each(${JSON.stringify(remove)}))))`)
+    changed += row?.changed ?? 0
+  }
+  return changed
+}
+
 /** Changes the tags of these nodes, of all or of none. Returns the revision. */
 export async function changeTags(
   db: ControlDb,

@@ -1,7 +1,7 @@
 /** /environments/{env}/tags: which there are, and tags for many nodes at once. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { changeTags, countTags, nodesOverTagLimit } from '../db/tags.ts'
+import { changeTags, countTags, nodesOverTagLimit, nodesToChange } from '../db/tags.ts'
 import type { Targets } from '../fleet/targeting.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
@@ -50,7 +50,11 @@ export function addTagRoutes(routes: OperatorRoutes): void {
       responses: replies(
         200,
         'Changed for all nodes that the targets mean now, or for none',
-        z.object({ nodes: z.int(), ...published }),
+        z.object({
+          nodes: z.int().openapi({ description: 'That the targets mean' }),
+          changed: z.int().openapi({ description: 'Of these, those whose tags are others now' }),
+          ...published,
+        }),
       ),
     }),
     async (c) => change(c, c.req.valid('json')),
@@ -74,7 +78,14 @@ async function change(
   const over = await nodesOverTagLimit(db, environment.id, set.value, changes, MAX_TAGS)
   if (over > 0)
     return unprocessable({ pointer: '/add', detail: `would give ${over} nodes more than ${MAX_TAGS} tags` })
-  const note = environmentChangeNote(c, 'tags.change', environment.id, { ...changes, targets, nodes })
+  const changed = await nodesToChange(db, environment.id, set.value, changes)
+  if (changed === 0) return c.json({ nodes, changed, revision: environment.revision, live: true })
+  const note = environmentChangeNote(c, 'tags.change', environment.id, {
+    ...changes,
+    targets,
+    nodes,
+    changed,
+  })
   const revision = await changeTags(db, note, environment.id, set.value, changes)
-  return c.json({ nodes, revision, live: await publishEnvironment(c.env, environment.id, revision) })
+  return c.json({ nodes, changed, revision, live: await publishEnvironment(c.env, environment.id, revision) })
 }

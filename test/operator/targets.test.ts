@@ -101,6 +101,7 @@ describe('tags in bulk', () => {
       created<{ nodes: number }>(await server.operator('POST', `${ENVIRONMENT}/tags`, change), 200),
     ).toEqual({
       nodes: 2,
+      changed: 2,
       revision: expect.any(Number) as number,
       live: true,
     })
@@ -109,6 +110,22 @@ describe('tags in bulk', () => {
         { tag: 'blue', nodes: 2 },
         { tag: 'web', nodes: 2 },
       ],
+    })
+  })
+
+  it('count the nodes that are changed; what changes nothing is no change', async () => {
+    const change = (body: object) => server.operator('POST', `${ENVIRONMENT}/tags`, body)
+    const one = { targets: { hostnames: ['web-1'] }, add: ['one'] }
+    expect(created(await change(one), 200)).toMatchObject({ nodes: 1, changed: 1 })
+    const web = { targets: { tags: ['web'] }, add: ['one'] }
+    const added = created<{ revision: number }>(await change(web), 200)
+    expect(added).toMatchObject({ nodes: 2, changed: 1 })
+    expect(created(await change(web), 200)).toMatchObject({ nodes: 2, changed: 0, revision: added.revision })
+    expect(created(await change({ targets: { all: true }, remove: ['never'] }), 200)).toMatchObject({
+      changed: 0,
+    })
+    expect(created(await change({ targets: { all: true }, remove: ['one'] }), 200)).toMatchObject({
+      changed: 2,
     })
   })
 
