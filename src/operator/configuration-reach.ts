@@ -7,7 +7,10 @@ import { distinct as distinctHeld, heldOf, heldUnder } from '../config/held.ts'
 import { intervalsUnder } from '../config/intervals.ts'
 import { compareItems } from '../config/items.ts'
 import { mergeLayers } from '../config/merge.ts'
+import { scheduledQueriesOf, type ScheduledQuery } from '../config/scheduled-queries.ts'
 import { servedDocument } from '../config/served.ts'
+import type { JsonObject } from '../config/shapes.ts'
+import { estimateOf } from '../costs/estimate.ts'
 import type { Held } from '../fleet/held.ts'
 import { cellsOf, type Cell } from '../fleet/layer-cells.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
@@ -17,6 +20,7 @@ import { utf8 } from '../lib/bytes.ts'
 import { TargetResolver } from '../queries/target-resolver.ts'
 import { MAX_CHANGES } from './configuration-versions.ts'
 import type { OperatorContext } from './context.ts'
+import { estimateSchema, knownCostsOf } from './cost-knowledge.ts'
 import { serverAdditionsOf, type ServerAdditions } from './served-additions.ts'
 import type { PreparedVersion } from './store-version.ts'
 import { targetPlace } from './targets.ts'
@@ -29,6 +33,7 @@ export const reachSchema = {
   combinations: z.array(
     z.object({ layers: z.array(z.string()), nodes: z.int(), nodesChanged: z.int(), bytes: z.int() }),
   ),
+  estimate: estimateSchema,
   cleared: z
     .array(z.object({ pointer: z.string(), value: z.unknown() }))
     .openapi({ description: 'Taken out, kept by agents, and so sent with this value from now on' }),
@@ -41,13 +46,16 @@ export const reachSchema = {
 export async function planOf(c: OperatorContext, prepared: PreparedVersion) {
   const { present, wanted, gone, sha256, warnings } = prepared
   const changes = differenceOf(asOneValue(present), asOneValue(wanted))
+  const { reach, cells } = await reachOf(c, prepared)
+  const costs = await knownCostsOf(c)
   return {
     version: present.version,
     result: sha256 === present.sha256 ? ('unchanged' as const) : ('created' as const),
     ...compareItems(present, wanted),
     changes: changes.slice(0, MAX_CHANGES),
     truncated: changes.length > MAX_CHANGES,
-    ...(await reachOf(c, prepared)),
+    ...reach,
+    estimate: costs === null ? null : await estimateOf(cells, costs),
     cleared: gone.cleared,
     untilRestart: gone.lasting,
     warnings,
@@ -55,7 +63,9 @@ export async function planOf(c: OperatorContext, prepared: PreparedVersion) {
 }
 
 async function reachOf(c: OperatorContext, { present, wanted, held }: PreparedVersion) {
-  const matches = distinct([...present.layers, ...wanted.layers].map(({ match }) => match))
+  // By platform too, because a query may be for some only.
+  const families = FAMILIES.map((platform) => ({ platform }))
+  const matches = distinct([...[...present.layers, ...wanted.layers].map(({ match }) => match), ...families])
   const resolver = new TargetResolver(targetPlace(c))
   const everyone = await resolver.resolve({ all: true }, '')
   const sets: NodeSet[] = []
@@ -84,13 +94,33 @@ async function reachOf(c: OperatorContext, { present, wanted, held }: PreparedVe
     combinations.set(key, known)
   }
   const all = [...combinations.values()]
-  return {
+  const reach = {
     nodes: everyone.size,
     nodesChanged: all.reduce((sum, { nodesChanged }) => sum + nodesChanged, 0),
     layers: wanted.layers.map(({ name, match }) => ({ name, nodes: countOf(match, matches, cells) })),
     combinations: all.toSorted((a, b) => b.nodes - a.nodes),
   }
+  return {
+    reach,
+    cells: cells.map(({ mask, nodes }) => ({
+      nodes,
+      family:
+        FAMILIES.find((platform) => (mask & (1 << indexOf({ platform }, matches))) !== 0) ??
+        ('unknown' as const),
+      before: before.of(mask).queries,
+      after: after.of(mask).queries,
+    })),
+  }
 }
+
+interface ServedText {
+  names: string[]
+  text: string
+  queries: ScheduledQuery[]
+}
+
+/** Platforms that nodes tell. */
+const FAMILIES = ['linux', 'darwin', 'windows', 'freebsd'] as const
 
 /** The documents of a version by which matches hold, each merged once. */
 class Documents {
@@ -98,7 +128,7 @@ class Documents {
   readonly #bits: number[]
   readonly #held: readonly Held[]
   readonly #more: ServerAdditions
-  readonly #known = new Map<string, { names: string[]; text: string }>()
+  readonly #known = new Map<string, ServedText>()
 
   constructor(
     content: VersionContent,
@@ -112,7 +142,7 @@ class Documents {
     this.#bits = content.layers.map(({ match }) => 1 << indexOf(match, matches))
   }
 
-  of(mask: number): { names: string[]; text: string } {
+  of(mask: number): ServedText {
     const { document, layers } = this.#content
     const isThere = (index: number) => (mask & (this.#bits[index] ?? 0)) !== 0
     const chosen = layers.filter((_layer, index) => isThere(index))
@@ -125,8 +155,9 @@ class Documents {
     const here = heldUnder(this.#held, matches, own)
     const intervals = intervalsUnder(this.#more.managed, names)
     const { text } = servedDocument(mergeLayers(document, chosen), { ...this.#more, held: here, intervals })
-    this.#known.set(key, { names, text })
-    return { names, text }
+    const queries = scheduledQueriesOf(JSON.parse(text) as JsonObject)
+    this.#known.set(key, { names, text, queries })
+    return { names, text, queries }
   }
 }
 

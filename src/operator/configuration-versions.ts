@@ -132,7 +132,10 @@ function addComparingRoutes(routes: OperatorRoutes): void {
       if (row === null) return unprocessable({ pointer: '/version', detail: 'there is no such version' })
       const layers = await layersOfVersion(c.var.db, c.var.environment.id, version)
       const content = { document: row.document, layers }
-      return storeVersion(c, message ?? `rollback to version ${version}`, () => content, options)
+      return storeVersion(c, message ?? `rollback to version ${version}`, () => content, {
+        ...options,
+        mayExceedBudget: true,
+      })
     },
   )
 }

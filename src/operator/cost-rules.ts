@@ -13,22 +13,16 @@ const rulesBody = z.strictObject({
     .strictObject({
       maxExecutionMs: limit.openapi({ description: 'Of user and system time, at the 95th percentile' }),
       maxDailyMs: limit.openapi({ description: 'Of user and system time, of a node in 24 hours' }),
-      mode: z
-        .enum(['warn', 'block'])
-        .openapi({
-          description: 'block: a configuration with a query that is known to go over it is refused',
-        }),
+      mode: z.enum(['warn', 'block']).openapi({
+        description: 'block: a configuration with a query that is known to go over it is refused',
+      }),
     })
     .nullable(),
   autoPause: z
     .strictObject({
-      share: z
-        .number()
-        .gt(0, 'is not more than 0')
-        .lt(1, 'is not less than 1')
-        .openapi({
-          description: 'Of the nodes that report the query: more than this must have it on their denylist',
-        }),
+      share: z.number().gt(0, 'is not more than 0').lt(1, 'is not less than 1').openapi({
+        description: 'Of the nodes that report the query: more than this must have it on their denylist',
+      }),
       minNodes: z.int().min(1, 'is less than 1').openapi({ description: 'And at least so many nodes' }),
     })
     .nullable(),

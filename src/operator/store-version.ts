@@ -26,6 +26,7 @@ import { sha256HexOfText } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext } from './context.ts'
+import { checkBudget } from './cost-knowledge.ts'
 import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 import { rolloutInTheWay } from './rollout-in-the-way.ts'
@@ -61,6 +62,8 @@ export interface CommitOptions {
   supersede?: boolean | undefined
   /** The version goes to some nodes first. */
   rollout?: WantedRollout | undefined
+  /** A budget that blocks only warns: the way back must be open. */
+  mayExceedBudget?: boolean | undefined
 }
 
 export type ChangeOfVersion = (present: VersionContent) => VersionContent
@@ -86,10 +89,10 @@ export async function commitVersion(
   c: OperatorContext,
   message: string,
   change: ChangeOfVersion,
-  { expectedVersion, supersede, rollout }: CommitOptions = {},
+  { expectedVersion, supersede, rollout, mayExceedBudget }: CommitOptions = {},
 ): Promise<Result<StoredVersion, Response>> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-    const prepared = await prepareVersion(c, change, expectedVersion)
+    const prepared = await prepareVersion(c, change, expectedVersion, mayExceedBudget)
     if (!prepared.ok) return prepared
     const { sha256 } = prepared.value
     const underWay = await rolloutInTheWay(c, sha256, supersede === true)
@@ -112,6 +115,7 @@ export async function prepareVersion(
   c: OperatorContext,
   change: ChangeOfVersion,
   expectedVersion?: number,
+  mayExceedBudget = false,
 ): Promise<Result<PreparedVersion, Response>> {
   const environmentId = c.var.environment.id
   const row = await stableConfiguration(c.var.db, environmentId)
@@ -146,7 +150,9 @@ export async function prepareVersion(
   const mayBeHeld = base === null ? held : held.filter(({ pointer }) => !MANAGED_POINTERS.includes(pointer))
   const gone = takenOut(present, { document, layers }, mayBeHeld)
   const overruled = base === null ? [] : overruledIntervals({ document, layers })
-  const warnings = [...checked.value.warnings, ...lastingWarnings(gone), ...overruled]
+  const budget = await checkBudget(c, present, { document, layers }, mayExceedBudget)
+  if (budget.refused.length > 0) return fail(unprocessable(...budget.refused))
+  const warnings = [...checked.value.warnings, ...lastingWarnings(gone), ...overruled, ...budget.warnings]
   return ok({ present, held, gone, wanted: { document, layers }, sha256, bytes, warnings })
 }
 
