@@ -45,6 +45,10 @@ export const nodeDetailSchema = nodeSchema
     hostDetails: z.record(z.string(), z.record(z.string(), z.string())),
     firstEnrolledAt: time,
     enrollCount: z.int(),
+    enrollSecretId: z
+      .string()
+      .nullable()
+      .openapi({ description: 'That of the newest enroll; null: from before secrets were noted' }),
     cloneSuspectedAt: time.nullable(),
     cloneOf: z.string().nullable().openapi({ description: 'The node that it was split from' }),
     clones: z.enum(['split', 'flagged', 'joined']).nullable().openapi({ description: 'See …/clones' }),
@@ -134,6 +138,7 @@ export async function nodeDetail(c: OperatorContext, row: NodeRow) {
     hostDetails: JSON.parse(row.hostDetails) as Record<string, Record<string, string>>,
     firstEnrolledAt: rfc3339(row.firstEnrolledAtMs),
     enrollCount,
+    enrollSecretId: row.enrollSecretId,
     cloneSuspectedAt: rfc3339OrNull(row.cloneSuspectedAtMs),
     cloneOf: row.cloneOf,
     clones: row.clones,

@@ -145,6 +145,7 @@ describe('one node', () => {
       instanceId: expect.any(String) as string,
       hostDetails: { system_info: { hostname: 'mac-1' }, os_version: { platform: 'darwin' } },
       enrollCount: 1,
+      enrollSecretId: expect.any(String) as string,
       cloneSuspectedAt: null,
       cloneOf: null,
       clones: null,
