@@ -22,8 +22,9 @@ const OF_ALIAS = `(SELECT n.identity FROM nodes AS n WHERE n.deleted_at IS NULL
 
 // The node of before the policy was changed, if what it told last names it the same under the new one: this enroll then
 // gives it its new identity. Where many machines were one, the others are told apart by that.
+// CROSS JOIN: the identities first. SQLite would rather walk through all nodes of the environment, for each new host.
 const OF_ANOTHER_POLICY = `(SELECT n.identity FROM json_each(:otherIdentities) AS o
-    JOIN nodes AS n ON n.environment_id = :environment AND n.deleted_at IS NULL
+    CROSS JOIN nodes AS n ON n.environment_id = :environment AND n.deleted_at IS NULL
       AND n.identity IN (o.value, o.value || '#' || :instanceId, o.value || '#' || :instanceId || '@' || :hostIdentifier)
     WHERE :identity = CASE substr(:identity, 1, instr(:identity, ':'))
       WHEN 'uuid:' THEN 'uuid:' || n.hardware_uuid WHEN 'serial:' THEN 'serial:' || n.hardware_serial

@@ -4,6 +4,7 @@
  */
 
 import { writeFileSync } from 'node:fs'
+import { runConfig } from './config/config.ts'
 import { runFloor } from './floor/floor.ts'
 import { runLive } from './live/live.ts'
 import { runLogs } from './logs/logs.ts'
@@ -20,6 +21,7 @@ const RUNS: Record<BenchName, (options: BenchOptions) => Promise<BenchResult>> =
   storm: runStorm,
   logs: runLogs,
   live: runLive,
+  config: runConfig,
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -2,6 +2,7 @@
 
 import '../support/workerd-crypto.ts'
 import { makeNodeKey } from '../../src/agent/node-key.ts'
+import { splayBucketOf } from '../../src/fleet/splay.ts'
 import { loadSigningKeys } from '../../src/agent/signing-keys.ts'
 import { SIGNING_KEYS, type BenchServer } from './server.ts'
 
@@ -30,7 +31,7 @@ export async function makeNodes({ environmentId }: BenchServer, count: number): 
         nodeId,
         ordinal,
         platformFamily: 'linux',
-        splayBucket: 0,
+        splayBucket: splayBucketOf(ordinal),
         issuedAtS,
       } as const
       return { nodeId, ordinal, nodeKey: await makeNodeKey(keys, identity) }

@@ -2,7 +2,7 @@
 
 import { parseArgs } from 'node:util'
 
-export const BENCHES = ['floor', 'meter', 'slope', 'storm', 'logs', 'live'] as const
+export const BENCHES = ['floor', 'meter', 'slope', 'storm', 'logs', 'live', 'config'] as const
 export type BenchName = (typeof BENCHES)[number]
 
 export interface BenchOptions {
@@ -16,7 +16,7 @@ export interface BenchOptions {
   isolates: readonly number[]
 }
 
-export const USAGE = `Usage: npm run bench -- [floor|meter|slope|storm|logs|live] [--short] [--json FILE] [--isolates N]
+export const USAGE = `Usage: npm run bench -- [floor|meter|slope|storm|logs|live|config] [--short] [--json FILE] [--isolates N]
 
   floor        requests/s and CPU time of each agent route against an empty handler
   meter        what Cloudflare would bill, by fleet size, log volume and intervals
@@ -24,6 +24,7 @@ export const USAGE = `Usage: npm run bench -- [floor|meter|slope|storm|logs|live
   storm        everybody enrolls at once, is told to enroll anew, polls in one wave
   logs         what lines cost on their way, with every fault on and off: none is lost
   live         what a large fleet's live queries cost, how soon nodes answer, how operators read very many rows
+  config       how fast documents go out, how soon a change is everywhere, what a fleet that enrolls at once does
   --short      less than 30 s each
   --json FILE  everything that was measured
   --isolates N how many isolates share the traffic (meter; 1, 100 and 1000 one after the other)`

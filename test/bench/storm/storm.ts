@@ -14,15 +14,15 @@ const TRY_AGAIN_AFTER_MS = 1_000
 const MAX_TRIES = 120
 /** Others who read, fetch their configuration and send a log line once a second each, all the time. */
 const BYSTANDERS = 20
-const FELT = ['read', 'config', 'log'] as const
+export const FELT = ['read', 'config', 'log'] as const
 
-interface Agent {
+export interface Agent {
   host: string
   nodeKey: string
   tries: number
 }
 
-interface Wave {
+export interface Wave {
   name: string
   seconds: number
   /** Agents that did not get what they came for. */
@@ -70,15 +70,35 @@ export async function runStorm({ short }: BenchOptions): Promise<BenchResult> {
   }
 }
 
-class Storm {
+export interface StormOptions {
+  /** Requests of the storm on their way at once; all unless said. */
+  atOnce?: number
+  /** How long an agent waits after so many tries. */
+  pauseMs?: (tries: number) => number
+}
+
+export class Storm {
   readonly #base: URL
+  readonly #room: Room
+  readonly #pauseMs: (tries: number) => number
   readonly #agents: Agent[]
   readonly #bystanders: Agent[]
 
-  constructor(base: URL, count: number) {
+  /** Replies that no agent should get: neither an answer nor `retry`. */
+  wrong = 0
+
+  constructor(base: URL, count: number, { atOnce, pauseMs }: StormOptions = {}) {
     this.#base = base
+    this.#room = new Room(atOnce ?? Number.POSITIVE_INFINITY)
+    this.#pauseMs = pauseMs ?? (() => TRY_AGAIN_AFTER_MS * (0.5 + Math.random()))
     this.#agents = Array.from({ length: count }, () => newAgent())
     this.#bystanders = Array.from({ length: BYSTANDERS }, () => newAgent())
+  }
+
+  /** What requests of others take while nothing else happens. */
+  async quiet(forMs: number): Promise<Wave['feltMs']> {
+    const wave = await this.wave('quiet', () => Promise.resolve(true), forMs)
+    return wave.feltMs
   }
 
   get hosts(): number {
@@ -86,7 +106,7 @@ class Storm {
   }
 
   /** Lets all of them do something in the same moment, each until it has succeeded. */
-  async wave(name: string, act: (agent: Agent) => Promise<boolean>): Promise<Wave> {
+  async wave(name: string, act: (agent: Agent) => Promise<boolean>, atLeastMs = 0): Promise<Wave> {
     for (const agent of this.#bystanders)
       if (agent.nodeKey === '') await this.#untilDone(agent, (one) => this.enroll(one))
     for (const agent of this.#agents) agent.tries = 0
@@ -108,6 +128,7 @@ class Storm {
     const startedAtMs = performance.now()
     const done = await Promise.all(this.#agents.map((agent) => this.#untilDone(agent, act)))
     const seconds = (performance.now() - startedAtMs) / 1_000
+    await pause(Math.max(0, atLeastMs - seconds * 1_000))
     isOver = true
     await Promise.all(others)
     const tries = this.#agents.reduce((all, agent) => all + agent.tries, 0)
@@ -154,8 +175,8 @@ class Storm {
   async #untilDone(agent: Agent, act: (agent: Agent) => Promise<boolean>): Promise<boolean> {
     for (let i = 0; i < MAX_TRIES; i += 1) {
       agent.tries += 1
-      if (await act(agent)) return true
-      await pause(TRY_AGAIN_AFTER_MS * (0.5 + Math.random()))
+      if (await this.#room.run(() => act(agent))) return true
+      await pause(this.#pauseMs(agent.tries))
     }
     return false
   }
@@ -167,7 +188,35 @@ class Storm {
       (reply) => reply.text(),
       () => 'retry',
     )
-    return text === 'retry' ? { retry: true } : (JSON.parse(text) as Record<string, unknown>)
+    if (text === 'retry') return { retry: true }
+    try {
+      return JSON.parse(text) as Record<string, unknown>
+    } catch {
+      this.wrong += 1
+      return { retry: true }
+    }
+  }
+}
+
+/** So many at once; the others wait for their turn. */
+class Room {
+  #left: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(places: number) {
+    this.#left = places
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#left > 0) this.#left -= 1
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#left += 1
+      else next()
+    }
   }
 }
 
@@ -175,7 +224,7 @@ function newAgent(): Agent {
   return { host: crypto.randomUUID(), nodeKey: '', tries: 0 }
 }
 
-async function countNodes({ env }: BenchServer): Promise<number> {
+export async function countNodes({ env }: BenchServer): Promise<number> {
   const row = await env.DB.prepare('SELECT COUNT(DISTINCT ordinal) AS count FROM nodes').first<{
     count: number
   }>()
