@@ -70,7 +70,7 @@ export function planOf(wanted: WantedRollout, hasCosts: boolean): RolloutPlan {
   }
 }
 
-/** Leaves out steps that bring no node that was not there before: with 20 nodes, 1 % is nobody. The last one stays. */
+/** Leaves out steps that bring no node that was not there before: with 20 nodes, 1 % is nobody. */
 export function stepsThatCount(
   steps: readonly RolloutStep[],
   canary: NodeSet,
@@ -78,10 +78,10 @@ export function stepsThatCount(
 ): RolloutStep[] {
   let members = canary
   let size = 0
-  return steps.filter((step, index) => {
-    const next = membersOfStep(step, members, everyone)
-    const counts = next.size > size || index === steps.length - 1
-    if (counts) [members, size] = [next, next.size]
-    return counts
+  return steps.filter((step) => {
+    members = membersOfStep(step, members, everyone)
+    const brings = members.size > size
+    size = members.size
+    return brings
   })
 }

@@ -1,11 +1,19 @@
 /** /environments/{env}/nodes/{id}/configuration: the document that a node gets, and which layer decided what. */
 
 import { createRoute, z } from '@hono/zod-openapi'
-import { heldUnder } from '../config/held.ts'
+import { distinct, heldUnder } from '../config/held.ts'
 import { intervalPlaces, intervalsUnder } from '../config/intervals.ts'
 import { mergeLayers } from '../config/merge.ts'
+import { planOfRow } from '../config/rollout-moves.ts'
+import { reportingOften, rolloutPlaceOf, type RolloutPlace } from '../config/rollout-place.ts'
 import { BUILT_IN, CLEARING, INTERVALS, servedDocument } from '../config/served.ts'
-import { stableConfiguration, layersOfVersion, type ConfigurationLayer } from '../db/configurations.ts'
+import {
+  findConfiguration,
+  layersOfVersion,
+  stableConfiguration,
+  type ConfigurationLayer,
+  type ConfigurationRow,
+} from '../db/configurations.ts'
 import { listHeldOptions } from '../db/held-options.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
@@ -56,17 +64,22 @@ export function addNodeConfigurationRoutes(routes: OperatorRoutes): void {
 }
 
 async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Response> {
-  const { version, document } = await stableConfiguration(c.var.db, node.environmentId)
+  const place = await rolloutPlaceOf(c.var.db, node.environmentId, node.ordinal)
+  const { version, document } = await versionFor(c, place)
   const all = await layersOfVersion(c.var.db, node.environmentId, version)
   const tags = (await tagsOf(c.var.db, node.environmentId, [node.id])).get(node.id) ?? []
   const layers: ConfigurationLayer[] = []
   for (const layer of all) if (await appliesTo(c, layer, node, tags)) layers.push(layer)
   const merged = mergeLayers(document, layers)
   const mask = all.reduce((bits, layer, index) => (layers.includes(layer) ? bits | (1 << index) : bits), 0)
-  const held = await listHeldOptions(c.var.db, node.environmentId)
+  const held = distinct([...(await listHeldOptions(c.var.db, node.environmentId)), ...place.held])
   const matches = all.map(({ match }) => match)
   const names = layers.map(({ name }) => name)
-  const more = await serverAdditionsOf(c)
+  const common = await serverAdditionsOf(c)
+  const { rollout } = place
+  const builtIn =
+    rollout === null ? common.builtIn : reportingOften(common.builtIn, planOfRow(rollout).costIntervalS)
+  const more = { ...common, builtIn }
   const intervals = intervalsUnder(more.managed, names)
   const additions = { ...more, held: heldUnder(held, matches, mask), intervals }
   const { text: ofAllBuckets, origins, lasting, paused, managed } = servedDocument(merged, additions)
@@ -74,6 +87,14 @@ async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Respo
   const head = JSON.stringify({ version, layers: names, origins, untilRestart: lasting, paused }).slice(0, -1)
   // The document's own text, so that numbers are shown as they are served.
   return c.body(`${head},"document":${text}}`, 200, { 'content-type': 'application/json' })
+}
+
+/** The version that the node gets: that of a rollout, or the one that all others get. */
+async function versionFor(c: OperatorContext, { rollout }: RolloutPlace): Promise<ConfigurationRow> {
+  const environmentId = c.var.environment.id
+  const ofRollout =
+    rollout === null ? null : await findConfiguration(c.var.db, environmentId, rollout.version)
+  return ofRollout ?? stableConfiguration(c.var.db, environmentId)
 }
 
 /** The document as the edge makes it for a splay bucket, while a brownout is on, too. */

@@ -20,6 +20,7 @@ import { addBlockRoutes } from './blocks.ts'
 import { addCarveRoutes } from './carves.ts'
 import { addCloneRoutes } from './clones.ts'
 import { addConfigurationRoutes } from './configuration.ts'
+import { addConfigurationHolderRoutes } from './configuration-holders.ts'
 import { addConfigurationLayerRoutes } from './configuration-layers.ts'
 import { addConfigurationPlanRoutes } from './configuration-plan.ts'
 import { addConfigurationVersionRoutes } from './configuration-versions.ts'
@@ -100,6 +101,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addCapacityPlanRoutes,
   addBrownoutRoutes,
   addRolloutRoutes,
+  addConfigurationHolderRoutes,
   addTargetPreviewRoutes,
   addQueryRoutes,
   addQueryAnswerRoutes,

@@ -1,7 +1,8 @@
 /** Which nodes get another configuration than the others while a version is rolled out, or after it was taken back. Pure. */
 
-import { readBuiltIn, type BuiltInSettings } from '../config/built-in.ts'
+import { readBuiltIn } from '../config/built-in.ts'
 import { distinct } from '../config/held.ts'
+import { reportingOften } from '../config/rollout-place.ts'
 import type { EnvironmentRows } from '../db/snapshot-rows.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 
@@ -24,7 +25,7 @@ export function cohortRows(rows: EnvironmentRows): CohortRows[] {
   const cohorts: CohortRows[] = []
   if (candidate !== null) {
     const { configuration, layers, members, costIntervalS } = candidate
-    const builtIn = reportingOften(rows.environment.builtIn, costIntervalS)
+    const builtIn = JSON.stringify(reportingOften(readBuiltIn(rows.environment.builtIn), costIntervalS))
     const own = { ...rows, environment: { ...rows.environment, builtIn }, configuration, layers }
     const both = new NodeSet()
     both.addAll(members)
@@ -34,11 +35,4 @@ export function cohortRows(rows: EnvironmentRows): CohortRows[] {
   }
   cohorts.push({ members: former, rows: { ...rows, held: mayHold } })
   return cohorts.filter(({ members }) => members.size > 0)
-}
-
-/** Gates look at what members' queries cost within a step, which is shorter than the usual interval of that. */
-function reportingOften(builtIn: string, costIntervalS: number): string {
-  const settings = readBuiltIn(builtIn)
-  const intervalS = Math.min(costIntervalS, settings.cost?.intervalS ?? costIntervalS)
-  return JSON.stringify({ ...settings, cost: { intervalS } } satisfies BuiltInSettings)
 }
