@@ -38,6 +38,15 @@ export async function stableConfiguration(db: ControlDb, environmentId: string):
   return row
 }
 
+/** Its number. */
+export async function stableVersion(db: ControlDb, environmentId: string): Promise<number> {
+  const [row] = await db
+    .select({ version: sql<number>`${stableVersionOf(environmentId)}` })
+    .from(environments)
+    .where(eq(environments.id, environmentId))
+  return row?.version ?? 0
+}
+
 /** The number of the newest version: that of a rollout, the stable one, or one that was taken back. */
 export async function newestVersion(db: ControlDb, environmentId: string): Promise<number> {
   const [row] = await db

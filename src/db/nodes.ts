@@ -84,6 +84,22 @@ function mentions(q: string): SQL | undefined {
   )
 }
 
+/** Those of these ordinals that are there, the highest first. */
+export function nodesOfOrdinals(
+  db: ControlDb,
+  environmentId: string,
+  ordinals: readonly number[],
+): Promise<NodeSummaryRow[]> {
+  const wanted = sql`(SELECT value FROM json_each(${JSON.stringify(ordinals)}))`
+  return db
+    .select(SUMMARY)
+    .from(nodes)
+    .where(
+      and(eq(nodes.environmentId, environmentId), isNull(nodes.deletedAtMs), inArray(nodes.ordinal, wanted)),
+    )
+    .orderBy(desc(nodes.ordinal))
+}
+
 export async function findNode(db: ControlDb, environmentId: string, id: string): Promise<NodeRow | null> {
   const [row] = await db
     .select()
