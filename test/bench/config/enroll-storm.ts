@@ -2,7 +2,7 @@
 
 import type { BenchServer } from '../server.ts'
 import { median, percentile } from '../stats.ts'
-import { countNodes, FELT, Storm, type Wave } from '../storm/storm.ts'
+import { countNodes, Storm, type FELT, type Wave } from '../storm/storm.ts'
 
 /** Sockets of this machine; all the others wait for their turn, as they would at Cloudflare's edge. */
 const AT_ONCE = 400

@@ -26,8 +26,6 @@ export interface Served {
   requests: number
   /** Different replies that the nodes got: documents times splay buckets, as far as there are nodes. */
   replies: number
-  /** The whole workerd process, after it served all of them. */
-  residentMib: number
 }
 
 interface Round {
@@ -86,7 +84,6 @@ export async function measureServed(
     cpuOfEmpty: quiet(taken.own) / quiet(taken.empty),
     cpuOfLarge: quiet(taken.own) / quiet(taken.large),
     failures: sum(taken.own.map(({ failures }) => failures)),
-    residentMib: (useOf(server.workerdPid)?.residentBytes ?? Number.NaN) / 1_024 ** 2,
     replies,
     ...(await countCalls(server, nodes)),
   }
@@ -118,6 +115,27 @@ async function untilServed(url: URL, nodes: readonly BenchNode[], documents: num
 }
 
 const INTERVALS = /"(?:config_tls_refresh|distributed_interval|logger_tls_period)":\d+,?/g
+
+/**
+ * What handing out all documents adds to the whole workerd process, in MiB, beside handing out one: started anew, so that
+ * nothing of making them is in it. The object that hands out the parts lives in the same process.
+ */
+export async function measureMemory(server: BenchServer, nodes: readonly BenchNode[]): Promise<number> {
+  await server.restart()
+  const url = new URL('/api/osquery/config', await server.url())
+  const [first] = nodes
+  if (first === undefined) throw new Error('there are nodes')
+  const ask = async (some: readonly BenchNode[], times: number) => {
+    for (let time = 0; time < times; time += 1)
+      for (const node of some) {
+        const reply = await fetch(url, { method: 'POST', body: keyBody(node), headers: keyHeader(node) })
+        await reply.arrayBuffer()
+      }
+    return (useOf(server.workerdPid)?.residentBytes ?? Number.NaN) / 1_024 ** 2
+  }
+  const one = await ask([first], 3 * nodes.length)
+  return (await ask(nodes, 3)) - one
+}
 
 /** Binding calls of each node's config once more, on an isolate that is warm; its refreshes of the head are its own. */
 async function countCalls(
