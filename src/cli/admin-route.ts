@@ -1,7 +1,7 @@
 /** The admin route of a server, as commands use it. */
 
 import { readFile } from 'node:fs/promises'
-import { request as requestPlain } from 'node:http'
+import { request as requestPlain, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { buffer } from 'node:stream/consumers'
 
@@ -54,18 +54,47 @@ export class AdminRoute {
     }
   }
 
-  #send(method: string, url: string, body: string | undefined): Promise<ServerReply> {
+  /**
+   * Reads a long reply piece by piece, as long as the signal lets it. Throws CliFailure with what the server says where it
+   * refuses, and the connection's error where that breaks.
+   */
+  async *read(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const url = `${this.#base}${path}`
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const sending = this.#request(url, { method: 'GET', signal })
+      sending.once('error', reject)
+      sending.once('response', resolve)
+      sending.end()
+    })
+    const status = response.statusCode ?? 0
+    if (status !== 200) {
+      const text = textOf(new Uint8Array(await buffer(response)))
+      // Away for now is like a broken connection.
+      const Failure = status >= 500 ? Error : CliFailure
+      throw new Failure(`The server refuses (${status}): ${detailOf(text)}`)
+    }
+    for await (const piece of response) yield piece as Uint8Array
+  }
+
+  #request(
+    url: string,
+    options: { method: string; signal: AbortSignal; body?: string | undefined },
+  ): ClientRequest {
     const request = url.startsWith('https:') ? requestTls : requestPlain
+    return request(url, {
+      method: options.method,
+      ...(this.#certificate === undefined ? {} : { ca: this.#certificate }),
+      headers: {
+        authorization: `Bearer ${this.#token}`,
+        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      signal: options.signal,
+    })
+  }
+
+  #send(method: string, url: string, body: string | undefined): Promise<ServerReply> {
     return new Promise((resolve, reject) => {
-      const sending = request(url, {
-        method,
-        ...(this.#certificate === undefined ? {} : { ca: this.#certificate }),
-        headers: {
-          authorization: `Bearer ${this.#token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        signal: AbortSignal.timeout(PATIENCE_MS),
-      })
+      const sending = this.#request(url, { method, body, signal: AbortSignal.timeout(PATIENCE_MS) })
       sending.once('error', reject)
       sending.once('response', (response) => {
         buffer(response).then(
@@ -86,6 +115,17 @@ export function urlFault(url: string): string | null {
   if (protocol === 'http:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname))
     return '--url must be https: the token would be readable on its way'
   return null
+}
+
+/** What a problem says; the beginning of anything else. */
+function detailOf(text: string): string {
+  try {
+    const { detail } = JSON.parse(text) as { detail?: unknown }
+    if (typeof detail === 'string') return detail
+  } catch {
+    // A proxy between may say anything.
+  }
+  return text.slice(0, 200)
 }
 
 async function fileOf(path: string, option: string): Promise<string> {

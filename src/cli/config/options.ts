@@ -1,20 +1,10 @@
 /** Arguments of `npm run config`. */
 
-import { Command, CommanderError, Option } from 'commander'
+import { Command, Option } from 'commander'
 
-import { urlFault } from '../admin-route.ts'
+import { accessOf, ranProgram, UsageError, withServer, type ServerAccess } from '../server-access.ts'
 
 export type ConfigCommand = 'validate' | 'plan' | 'apply' | 'export'
-
-export interface ServerAccess {
-  /** Without a path, e.g. https://fleet.example.com */
-  url: string
-  /** UUID or name of the environment. */
-  env: string
-  tokenFile: string
-  /** A file with the certificate to trust, where it is none that the machine trusts. */
-  ca?: string
-}
 
 export type ConfigOptions =
   | { command: 'validate'; folder: string; json: boolean }
@@ -28,9 +18,6 @@ export type ConfigOptions =
       expectedVersion?: number
     }
   | { command: 'export'; folder: string; json: boolean; access: ServerAccess; force: boolean }
-
-/** The arguments are not of the command's form; the text says what is. */
-export class UsageError extends Error {}
 
 interface Values extends Partial<ServerAccess> {
   json?: boolean
@@ -85,34 +72,7 @@ export function parseConfigOptions(
       const force = values.force === true
       parsed = { command: 'export', folder, json: values.json === true, access: accessOf(values), force }
     })
-  return run(program, args, show) ? parsed : undefined
-}
-
-function withServer(command: Command): Command {
-  return command
-    .requiredOption('--url <url>', 'the server, e.g. https://localhost:8443')
-    .requiredOption('--env <name>', 'name or UUID of the environment')
-    .requiredOption('--token-file <file>', "a file with an operator's token")
-    .option('--ca <file>', 'the certificate to trust, e.g. .local/server.pem')
-}
-
-/** Whether there is something to do: help was not asked for. */
-function run(program: Command, args: readonly string[], show: (text: string) => void): boolean {
-  try {
-    program.parse([...args], { from: 'user' })
-    return true
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    if (error.exitCode === 0) return false
-    if (args.length === 0) show(program.helpInformation())
-    throw new UsageError(error.message === '(outputHelp)' ? 'A command is missing.' : error.message)
-  }
-}
-
-function accessOf({ url = '', env = '', tokenFile = '', ca }: Values): ServerAccess {
-  const fault = urlFault(url)
-  if (fault !== null) throw new UsageError(`error: ${fault}`)
-  return { url: url.replace(/\/+$/, ''), env, tokenFile, ...(ca === undefined ? {} : { ca }) }
+  return ranProgram(program, args, show) ? parsed : undefined
 }
 
 function wholeNumber(text: string): number {

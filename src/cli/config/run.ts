@@ -2,11 +2,12 @@
 
 import { bodyOf, loadFolder, remarksOf, type Checked } from './load.ts'
 import { exportInto } from './export.ts'
-import { parseConfigOptions, UsageError, type ConfigOptions } from './options.ts'
+import { parseConfigOptions, type ConfigOptions } from './options.ts'
 import { plain, remarkLine, showCounts, showPlan } from './print.ts'
 import { ConfigurationServer, type ServerReply } from './server.ts'
 import { appliedShape, planShape, problemShape, shaped, versionsShape } from './shapes.ts'
 import { CliFailure } from '../failure.ts'
+import { UsageError } from '../server-access.ts'
 import type { Remark } from '../../config/import/source.ts'
 
 const EXIT_REFUSED = 1

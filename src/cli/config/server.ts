@@ -1,7 +1,7 @@
 /** The admin route as `npm run config` uses it. */
 
 import { AdminRoute, type ServerReply } from '../admin-route.ts'
-import type { ServerAccess } from './options.ts'
+import type { ServerAccess } from '../server-access.ts'
 
 export type { ServerReply } from '../admin-route.ts'
 
