@@ -24,7 +24,7 @@ export interface FleetDay {
 
 export interface QueryEstimate {
   query: string
-  /** Undetermined: no node has run what it is to be. */
+  /** Of what it is to be, or was. Undetermined: no node has run that. */
   rating: Rating
   before: FleetDay
   after: FleetDay
@@ -62,7 +62,7 @@ export async function estimateOf(cells: readonly EstimateCell[], costs: KnownCos
       .filter((name) => before.signatureOf(name) !== after.signatureOf(name))
       .map((name) => ({
         query: name,
-        rating: after.ratingOf(name),
+        rating: after.ratingOf(name) ?? before.ratingOf(name) ?? 'undetermined',
         before: before.dayOf(name),
         after: after.dayOf(name),
       })),
@@ -126,8 +126,8 @@ class Side {
     return this.#queries.get(name)?.day ?? { nodes: 0, executions: 0, cpuMs: 0, outputBytes: 0, lines: 0 }
   }
 
-  ratingOf(name: string): Rating {
-    return this.#queries.get(name)?.rating ?? 'undetermined'
+  ratingOf(name: string): Rating | undefined {
+    return this.#queries.get(name)?.rating
   }
 
   sum(): FleetSum {

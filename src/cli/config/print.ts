@@ -41,10 +41,32 @@ export function showPlan(plan: Plan, print: (line: string) => void): void {
     const which = layers.length === 0 ? 'the base alone' : layers.join(' + ')
     print(`${which}: ${nodes} nodes, ${nodesChanged} get another document, of ${bytes} bytes`)
   }
+  showEstimate(plan.estimate, print)
   const isSame = plan.result === 'unchanged'
   if (!isSame && plan.changes.length === 0)
     print('only the order or the spelling of names and values changes')
   print(isSame ? `unchanged: version ${plan.version} says the same` : `would follow version ${plan.version}`)
+}
+
+/** What all nodes together would do in a day. */
+function showEstimate(estimate: Plan['estimate'], print: (line: string) => void): void {
+  if (estimate === undefined || estimate === null) return print('costs cannot be read now: no estimate')
+  const daily = ({ nodes, cpuMs, lines }: FleetDay) =>
+    `${nodes} nodes, ${cpuMs === null ? 'unknown' : seconds(cpuMs)} of CPU, ${lines ?? 'unknown'} lines`
+  for (const { query, rating, before, after } of estimate.queries)
+    print(plain(`a day of ${query}: ${daily(before)}; then ${daily(after)}; ${rating}`))
+  const { before, after } = estimate
+  const unknown = after.unknown === 0 ? '' : `; ${after.unknown} queries are not known yet`
+  print(
+    `a day of all: ${seconds(before.cpuMs)} of CPU, ${before.lines} lines; ` +
+      `then ${seconds(after.cpuMs)}, ${after.lines} lines${unknown}`,
+  )
+}
+
+type FleetDay = NonNullable<Plan['estimate']>['queries'][number]['before']
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 100) / 10} s`
 }
 
 const SIGNS = { created: '+', updated: '~', deleted: '-' } as const

@@ -23,6 +23,9 @@ const counted = {
   warnings: z.array(finding),
 }
 
+const fleetDay = z.object({ nodes: z.number(), cpuMs: z.number().nullable(), lines: z.number().nullable() })
+const fleetSum = z.object({ cpuMs: z.number(), lines: z.number(), unknown: z.number() })
+
 export const planShape = z.object({
   ...counted,
   changes: z.array(z.object({ pointer: z.string(), change: z.string() })),
@@ -39,6 +42,15 @@ export const planShape = z.object({
       bytes: z.number(),
     }),
   ),
+  estimate: z
+    .object({
+      queries: z.array(
+        z.object({ query: z.string(), rating: z.string(), before: fleetDay, after: fleetDay }),
+      ),
+      before: fleetSum,
+      after: fleetSum,
+    })
+    .nullish(),
 })
 export const appliedShape = z.object({ ...counted, live: z.boolean() })
 export const problemShape = z.object({ detail: z.string(), errors: z.array(finding) })
