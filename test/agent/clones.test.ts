@@ -200,6 +200,38 @@ describe('two machines of one UUID', () => {
   )
 })
 
+describe('the split of a node', () => {
+  it('comes also where presence is thrown out of memory after each poll', async () => {
+    const { id, all } = await machines({ uuid: UUID, instance: 'a' }, { uuid: UUID, instance: 'b' })
+    await server.until(async () => {
+      for (const machine of all) {
+        await wait(20)
+        await machine.poll()
+        await server.evict('PRESENCE', { name: `${id}/0` })
+      }
+      return new Set(await Promise.all(all.map((machine) => machine.ordinal()))).size === 2
+    })
+  })
+
+  it('settles three machines that enroll within a second, and again and again meanwhile', async () => {
+    const choice = new SeededChoice('three')
+    const { name, all } = await machines(...['a', 'b', 'c'].map((instance) => ({ uuid: UUID, instance })))
+    await Promise.all(all.map((machine) => machine.enroll()))
+    await server.until(async () => {
+      const restarted = choice.integer(`${clockMs}`, 40)
+      await all[restarted]?.enroll()
+      for (const machine of all) {
+        await wait(20)
+        await machine.poll()
+      }
+      return new Set(await Promise.all(all.map((machine) => machine.ordinal()))).size === 3
+    })
+    await settle(all, () => [0, 1, 2])
+    expect(await nodesOf(name)).toHaveLength(3)
+    expect(new Set(await Promise.all(all.map((machine) => machine.ordinal()))).size).toBe(3)
+  })
+})
+
 describe('machines that are a copy of each other, osquery database and all', () => {
   it('write under one key by turns, and are told apart by their hardware', async () => {
     const { name, all } = await machines(
