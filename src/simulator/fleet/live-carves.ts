@@ -44,7 +44,7 @@ export class LiveCarves {
         `/environments/${environment}/carves`,
         {
           path,
-          targets: { hostnames: [...new Set(picked.map(({ hostname }) => hostname))] },
+          targets: { hostnames: [...new Set(picked.map(({ host }) => host.hostname))] },
           expiresInSeconds: EXPIRES_AFTER_S,
         },
       )

@@ -177,7 +177,16 @@ async function environmentFor(
     }
   const name = `sim-${args.profile}-${Date.now().toString(36)}`
   console.error(`environment ${name}`)
-  return makeEnvironment(client, name, configurationOf(profile, args.tempo))
+  const environment = await makeEnvironment(client, name, configurationOf(profile, args.tempo))
+  await lookOften(client, environment.id, args.tempo)
+  return environment
+}
+
+/** A run does not last a day: the daily look at the inventory comes each minute of the fleet's own time. */
+async function lookOften(client: OperatorClient, environment: string, tempo: number): Promise<void> {
+  const path = `/environments/${environment}/built-in-queries`
+  const { cost } = await client.json<{ cost: unknown }>('GET', path)
+  await client.call('PUT', path, { cost, inventory: { intervalS: Math.max(1, Math.round(60 / tempo)) } })
 }
 
 function verified(
@@ -192,6 +201,7 @@ function verified(
     client,
     environment: environment.id,
     isShared: args.secretFile !== undefined,
+    ...(args.secretFile === undefined && { inventory: { members: fleet.members, url: args.url } }),
     sinceMs,
     patienceMs: VERIFY_PATIENCE_MS,
     onProgress: (text) => console.error(text),

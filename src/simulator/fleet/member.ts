@@ -2,6 +2,7 @@
 import type { AgentEvent, AgentState } from '../agent-options.ts'
 import { CARVE_CHECK_INTERVAL_MS, SimulatedAgent } from '../agent.ts'
 import { dialectOf } from '../dialect.ts'
+import type { SimulatedHost } from '../host.ts'
 import type { Endpoints } from '../endpoints.ts'
 import type { JsonObject } from '../json.ts'
 import type { LineKind } from '../log-buffer.ts'
@@ -55,11 +56,11 @@ const ACCELERATED_REFRESH_MS = 300_000
 
 export class Member {
   readonly plan: MemberPlan
+  readonly network: MemberNetwork
   readonly #surroundings: MemberSurroundings
   /** Dice of its own for each kind of chance, so that none depends on when the others were thrown. */
   readonly #dice: Readonly<Record<'sleep' | 'travel' | 'query' | 'upload' | 'restart', Dice>>
   readonly #lid = new Lid()
-  readonly #network: MemberNetwork
   /** SQL of the distributed queries whose answers were not accepted yet, by id. */
   readonly #sql = new Map<string, string>()
   #agent: SimulatedAgent
@@ -87,27 +88,27 @@ export class Member {
       restart: dice('restart'),
     }
     this.#behindMs = ((plan.travel?.hours ?? 0) * HOUR_MS) / surroundings.tempo
-    this.#network = new MemberNetwork({
+    this.network = new MemberNetwork({
       inner: surroundings.senderFor(plan.seed),
       lid: this.#lid,
       diesAt: (url) => this.#diesAt(url),
+      place: dice('place'),
     })
     this.#agent = this.#newAgent(firstState(plan))
   }
 
   /** Running, reachable and enrolled: it should answer what it is asked. */
   get isOnline(): boolean {
-    const isThere = this.#awake !== undefined && !this.#lid.isClosed && this.#network.isReachable
+    const isThere = this.#awake !== undefined && !this.#lid.isClosed && this.network.isReachable
     return isThere && this.#agent.nodeKey !== ''
   }
 
-  /** Of its machine, in lower case. */
   get hardwareUuid(): string {
-    return this.#agent.identity.host.uuid.toLowerCase()
+    return this.host.uuid.toLowerCase()
   }
 
-  get hostname(): string {
-    return this.#agent.identity.host.hostname
+  get host(): SimulatedHost {
+    return this.#agent.identity.host
   }
 
   get hasEnrolled(): boolean {
@@ -168,13 +169,14 @@ export class Member {
   #asAbsentee(): Absentee {
     return {
       lid: this.#lid,
-      network: this.#network,
+      network: this.network,
       dice: this.#dice,
       goAway: () => this.#goAway(),
       comeBack: () => {
         this.steadySinceMs = Date.now()
       },
       passTime: (ms) => {
+        this.network.isAbroad = true
         this.#behindMs = Math.max(0, this.#behindMs - ms)
         this.#agent.runSchedule()
         return this.#behindMs > 0
@@ -204,7 +206,7 @@ export class Member {
       endpoints,
       enrollSecret,
       state,
-      transport: this.#network,
+      transport: this.network,
       platform: plan.platform,
       seed: plan.machineSeed,
       version: plan.version,

@@ -37,9 +37,9 @@ export class NodeDeletions {
       const path = `/environments/${environment}/nodes`
       const { items } = await client.json<{ items: { id: string; hostname: string }[] }>(
         'GET',
-        `${path}?q=${encodeURIComponent(member.hostname)}`,
+        `${path}?q=${encodeURIComponent(member.host.hostname)}`,
       )
-      const [found, ...more] = items.filter(({ hostname }) => hostname === member.hostname)
+      const [found, ...more] = items.filter(({ hostname }) => hostname === member.host.hostname)
       // Made-up hostnames are alike once in a while: whose node it is would be a guess.
       if (!found || more.length > 0) return
       this.removed.set(found.id, member.plan.machine)

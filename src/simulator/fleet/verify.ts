@@ -19,6 +19,7 @@ import { verifyAnswers } from './verify-answers.ts'
 import type { ShownCarve } from './verify-carves.ts'
 import { verifyCarves } from './verify-carves.ts'
 import type { LineFindings } from './verify-lines.ts'
+import { verifyInventory } from './verify-inventory.ts'
 import { verifyLines } from './verify-lines.ts'
 import type { ListedObject, RawFindings } from './verify-raw.ts'
 import { verifyRaw } from './verify-raw.ts'
@@ -47,6 +48,8 @@ export interface VerifyOptions {
   readonly hostnames?: ReadonlySet<string>
   /** Members that should have fetched a changed configuration, and that have not. Default: none. */
   readonly configured?: { readonly due: number; readonly late: number }
+  /** Whose machines the inventory must be of, and where they went. Default: it is not looked at. */
+  readonly inventory?: { readonly members: readonly Member[]; readonly url: string }
   /** Machines that hold a key, and machines that may, because a reply was lost. */
   readonly enrolled: number
   readonly started: number
@@ -85,7 +88,7 @@ export function subjectOf(
     carves,
     configured,
     removed: deletions?.removed ?? new Map(),
-    hostnames: new Set(members.map(({ hostname }) => hostname)),
+    hostnames: new Set(members.map(({ host }) => host.hostname)),
     enrolled: machines(members.filter(({ hasEnrolled }) => hasEnrolled)),
     started: machines(members),
     machineOf: (hardwareUuid) => byUuid.get(hardwareUuid),
@@ -113,6 +116,7 @@ export async function verify(options: VerifyOptions): Promise<Verification> {
       ...answerVerdicts(answers),
       ...carveVerdicts(await readCarves(options)),
       ...(options.isShared ? [] : await nodeVerdicts(options, nodes)),
+      ...(await inventoryVerdicts(options)),
       await quarantineVerdict(options, nodes),
       verdict(
         'every agent has its configuration',
@@ -233,6 +237,10 @@ async function nodeVerdicts(options: VerifyOptions, nodes: NodeMap): Promise<Ver
     verdict('every node that spoke is listed', strangers, `${strangers} are not`),
     verdict('no node is unexplained', unknown, `${unknown} are no machine of the fleet, or were deleted`),
   ]
+}
+
+async function inventoryVerdicts({ client, environment, inventory }: VerifyOptions): Promise<Verdict[]> {
+  return inventory === undefined ? [] : verifyInventory({ client, environment, ...inventory })
 }
 
 async function quarantineVerdict(options: VerifyOptions, nodes: NodeMap): Promise<Verdict> {

@@ -1,6 +1,7 @@
 /** Laptops that sleep, networks that are away, nodes that are deleted: the parts that make it so. */
 import { describe, expect, test } from 'vitest'
 import { ConfigurationChanges } from '../../../src/simulator/fleet/configuration-changes.ts'
+import { Dice } from '../../../src/simulator/fleet/dice.ts'
 import { Lid } from '../../../src/simulator/fleet/lid.ts'
 import { MemberNetwork } from '../../../src/simulator/fleet/member-network.ts'
 import { NodeMap } from '../../../src/simulator/fleet/node-map.ts'
@@ -32,7 +33,7 @@ function heldTransport(): Sender & { answer: () => void; posts: number } {
 }
 
 function network(inner: Sender, lid = new Lid(), diesAt = () => false) {
-  const made = new MemberNetwork({ inner, lid, diesAt })
+  const made = new MemberNetwork({ inner, lid, diesAt, place: new Dice('place') })
   const post = (stop?: AbortSignal) => made.post('http://x/log', {}, Buffer.from(''), stop)
   return { made, lid, post }
 }
