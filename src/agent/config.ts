@@ -1,6 +1,5 @@
 /** POST …/config: the environment's document for this node, byte-stable, from the snapshot alone (spec 2.2, design R7). */
 
-import { withEdits } from '../fleet/interval-edits.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { configurationOf, configurationSetsOf } from '../snapshot/head.ts'
@@ -22,7 +21,7 @@ export function config(context: AgentContext): AgentOutcome | Promise<AgentOutco
   const document = found === undefined ? undefined : known.part(found.part)
   if (node === null || found === undefined || document === undefined) return configOfAnyone(context)
   context.presence.note(context, node.identity, 'config', found.version)
-  return answer(bucketsOwn(document, node, found.part))
+  return answer(bucketsOwn(context, document, node, found.part))
 }
 
 async function configOfAnyone(context: AgentContext): Promise<AgentOutcome> {
@@ -39,7 +38,7 @@ async function configOfAnyone(context: AgentContext): Promise<AgentOutcome> {
   if (found === undefined) throw new SnapshotUnavailable('the head names no configuration')
   const document = await context.snapshots.part(identity.environmentId, found.part, context)
   context.presence.note(context, identity, 'config', found.version)
-  return answer(bucketsOwn(document, node.value, found.part))
+  return answer(bucketsOwn(context, document, node.value, found.part))
 }
 
 function nothing(context: AgentContext, { identity }: AuthenticatedNode): AgentOutcome {
@@ -48,7 +47,14 @@ function nothing(context: AgentContext, { identity }: AuthenticatedNode): AgentO
 }
 
 /** The document with the intervals of the node's splay bucket, where the server says how often nodes come. */
-function bucketsOwn(document: Bytes, { identity, head }: AuthenticatedNode, part: string): Bytes {
+function bucketsOwn(
+  { snapshots }: AgentContext,
+  document: Bytes,
+  { identity, head }: AuthenticatedNode,
+  part: string,
+): Bytes {
   const edits = head.intervals?.[part]
-  return edits === undefined ? document : withEdits(document, edits, identity.splayBucket)
+  return edits === undefined
+    ? document
+    : snapshots.known.ownDocument(part, document, edits, identity.splayBucket)
 }

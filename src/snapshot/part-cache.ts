@@ -6,8 +6,13 @@ import type { Bytes } from '../lib/bytes.ts'
 const MAX_CACHE_BYTES = 32 * 1_024 * 1_024
 
 export class PartCache {
+  readonly #maxBytes: number
   readonly #parts = new Map<string, Bytes>()
   #totalBytes = 0
+
+  constructor(maxBytes = MAX_CACHE_BYTES) {
+    this.#maxBytes = maxBytes
+  }
 
   get(hash: string): Bytes | undefined {
     const bytes = this.#parts.get(hash)
@@ -19,11 +24,11 @@ export class PartCache {
   }
 
   set(hash: string, bytes: Bytes): void {
-    if (this.#parts.has(hash) || bytes.length > MAX_CACHE_BYTES) return
+    if (this.#parts.has(hash) || bytes.length > this.#maxBytes) return
     this.#parts.set(hash, bytes)
     this.#totalBytes += bytes.length
     for (const [oldest, oldBytes] of this.#parts) {
-      if (this.#totalBytes <= MAX_CACHE_BYTES) break
+      if (this.#totalBytes <= this.#maxBytes) break
       this.#parts.delete(oldest)
       this.#totalBytes -= oldBytes.length
     }

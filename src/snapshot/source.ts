@@ -6,6 +6,7 @@
 import { type Bytes } from '../lib/bytes.ts'
 import type { Deadline } from '../lib/deadline.ts'
 import { msSince } from '../lib/time.ts'
+import { withEdits, type IntervalEdit } from '../fleet/interval-edits.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { FreshValue, type FreshOptions } from './fresh-value.ts'
 import { HEAD_FORMAT, type Directory, type EnvironmentHead } from './head.ts'
@@ -18,6 +19,11 @@ const OBJECT_WITHIN_MS = 1_000
 const DIRECTORY_MISS_EVERY_MS = 1_000
 /** How often a request looks whether another one has fetched what it waits for. */
 const LOOK_AGAIN_AFTER_MS = 50
+/**
+ * Documents of splay buckets that an isolate keeps: those of a few large documents, or of all small ones. Making one is a
+ * copy, so that the parts they are made of matter more.
+ */
+const MAX_OWN_DOCUMENTS_BYTES = 8 * 1_024 * 1_024
 /** Environments whose heads an isolate remembers. */
 const MAX_HEADS = 1_000
 
@@ -38,6 +44,8 @@ export interface SnapshotSource {
     /** The head, where it is fresh. */
     head(environmentId: string, nowMs: number): EnvironmentHead | null
     part(hash: string): Bytes | undefined
+    /** A splay bucket's own document: of this part with these edits. The same bytes as made anew, most times without making. */
+    ownDocument(hash: string, part: Bytes, edits: readonly IntervalEdit[], bucket: number): Bytes
     nodeSet(hash: string): NodeSet | undefined
   }
   head(environmentId: string, request: SnapshotRequest): Promise<EnvironmentHead>
@@ -58,6 +66,7 @@ export function createSnapshotSource(): SnapshotSource {
   const heads = new Map<string, FreshValue<EnvironmentHead>>()
   const directory = new FreshValue<Directory>()
   const parts = new PartCache()
+  const ownDocuments = new PartCache(MAX_OWN_DOCUMENTS_BYTES)
   const nodeSets = new Map<string, NodeSet>()
   /** Sets that a request is fetching, and since when. A request that was cancelled leaves its mark behind. */
   const setsUnderWay = new Map<string, number>()
@@ -98,6 +107,14 @@ export function createSnapshotSource(): SnapshotSource {
     known: {
       head: (environmentId, nowMs) => heads.get(environmentId)?.fresh(nowMs) ?? null,
       part: (hash) => parts.get(hash),
+      ownDocument(hash, part, edits, bucket) {
+        const name = `${hash} ${bucket} ${edits.map(({ seconds }) => seconds).join(' ')}`
+        const known = ownDocuments.get(name)
+        if (known !== undefined) return known
+        const own = withEdits(part, edits, bucket)
+        ownDocuments.set(name, own)
+        return own
+      },
       nodeSet: (hash) => nodeSets.get(hash),
     },
     async head(environmentId, request) {

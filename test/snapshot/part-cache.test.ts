@@ -46,3 +46,11 @@ it('does not throw everything out for a part that will never fit', () => {
   const cache = cacheOf({ a: 1, b: 33 * MIB })
   expect(held(cache, 'ab')).toBe('a')
 })
+
+it('holds as much as it was made for', () => {
+  const cache = new PartCache(2 * MIB)
+  cache.set('a', part(MIB))
+  cache.set('b', part(MIB))
+  cache.set('c', part(MIB))
+  expect(held(cache, 'abc')).toBe('bc')
+})
