@@ -35,13 +35,13 @@ const OF_ANOTHER_POLICY = `(SELECT n.identity FROM json_each(:otherIdentities) A
  * `target`, one row: `identity`, that of the row to make or to renew; `apartFrom`, the node whose identity this is and
  * from which it is kept apart, or null. What was split stays split, in whatever order its machines enroll.
  */
-export const TARGET = `base (identity) AS (
+export const TARGET = `base (identity) AS MATERIALIZED (
   SELECT COALESCE(${living(BY_HOST)}, ${living(BY_INSTANCE)}, ${living(':identity')}, ${OF_ALIAS}, ${OF_ANOTHER_POLICY},
     :identity)),
-holder AS (
+holder AS MATERIALIZED (
   SELECT b.identity AS held, n.id, n.split_by, n.instance_id, n.host_identifier FROM base AS b LEFT JOIN nodes AS n
     ON n.environment_id = :environment AND n.identity = b.identity AND n.deleted_at IS NULL),
-target (identity, apartFrom) AS (
+target (identity, apartFrom) AS MATERIALIZED (
   SELECT CASE WHEN split_by IS NULL OR :instanceId = '' THEN held
       WHEN instance_id <> :instanceId THEN ${BY_INSTANCE}
       WHEN split_by = 'host' AND host_identifier <> :hostIdentifier THEN ${BY_HOST}

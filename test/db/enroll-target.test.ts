@@ -189,3 +189,25 @@ describe('the second that a key is of', () => {
     expect(await secondOf({})).toBe(Math.floor(nowMs / 1_000) + 40)
   })
 })
+
+describe('the one statement of enroll', () => {
+  it('looks nodes up by their indexes: it costs the same in a fleet of any size', async () => {
+    let explained: D1PreparedStatement | undefined
+    const explaining = {
+      prepare: (sql: string) => ({
+        bind(...values: unknown[]) {
+          explained = server.env.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`).bind(...values)
+          return { first: async () => ({ isPending: 0 }) }
+        },
+      }),
+    } as unknown as D1Database
+    const host = describeHost('h', '9', {})
+    await upsertNode(explaining, { environmentId, host, secret: { hash: 'h', environmentId }, nowMs })
+    const steps = (await explained?.all<{ detail: string }>())?.results.map(({ detail }) => detail) ?? []
+    expect(steps).toContain('SEARCH nodes USING INDEX nodes_by_identity (environment_id=? AND identity=?)')
+    expect(steps.filter((step) => /^SCAN (nodes|n|o)\b(?! VIRTUAL)/.test(step))).toEqual([])
+    // The one look at an environment's nodes as a whole: the end of an index, for the highest ordinal.
+    const whole = steps.filter((step) => /\(environment_id=\?\)/.test(step))
+    expect(whole).toEqual(['SEARCH nodes USING COVERING INDEX sqlite_autoindex_nodes_2 (environment_id=?)'])
+  })
+})
