@@ -51,6 +51,7 @@ export function showPlan(plan: Plan, print: (line: string) => void): void {
 /** What all nodes together would do in a day. */
 function showEstimate(estimate: Plan['estimate'], print: (line: string) => void): void {
   if (estimate === undefined || estimate === null) return print('costs cannot be read now: no estimate')
+  if (estimate.queries.length === 0) return
   const daily = ({ nodes, cpuMs, lines }: FleetDay) =>
     `${nodes} nodes, ${cpuMs === null ? 'unknown' : seconds(cpuMs)} of CPU, ${lines ?? 'unknown'} lines`
   for (const { query, rating, before, after } of estimate.queries)
