@@ -10,6 +10,7 @@ import { scheduleCompaction } from './logs/compact/schedule.ts'
 import { alarmOldQuarantine } from './logs/quarantine-alarm.ts'
 import { moveRollouts } from './config/rollout-duty.ts'
 import { sweepInbox } from './logs/sweep.ts'
+import { archiveUnseen, returnSeen } from './presence/archiving.ts'
 import { askLateEnrollments } from './queries/late-enrollments.ts'
 import { tellWebhooks } from './queries/webhooks.ts'
 import { publishEnrollTags } from './snapshot/enroll-tags.ts'
@@ -28,6 +29,8 @@ export async function runSchedule(env: Env, _ctx: ExecutionContext, scheduledTim
     'pause-denied': pauseDenied,
     'move-rollouts': moveRollouts,
     'note-signing-keys': noteKeysPresent,
+    'archive-unseen': archiveUnseen,
+    'return-seen': returnSeen,
     'rekey-nodes': rekeyMore,
     'forget-traces': forgetTraces,
   }
