@@ -9,6 +9,7 @@ import type { NodeState } from '../fleet/standing.ts'
 import type { ControlDb } from './control.ts'
 import { inState } from './node-states.ts'
 import { nodes, nodeTags } from './schema.ts'
+import { isSeenTarget, ordinalsSeenWithAny, valuesSeen } from './seen-targets.ts'
 
 /** Rows of one D1 answer: a million nodes are twenty pages, and none of them is large. */
 const ORDINALS_PER_PAGE = 50_000
@@ -38,7 +39,7 @@ export async function nodesListed(
   return ok(byIndex ? await ordinalsAtOnce(db, wanted) : await ordinalsInPages(db, wanted))
 }
 
-/** The nodes whose osquery is of a release that `isMeant` takes, by what they said when they enrolled. */
+/** The nodes whose osquery is of a release that `isMeant` takes, by what their requests last said. */
 export async function nodesOfVersions(
   db: ControlDb,
   environmentId: string,
@@ -98,6 +99,7 @@ function among(values: readonly string[]): SQL {
 }
 
 function matches(environmentId: string, key: ListedTarget, values: readonly string[]): SQL | undefined {
+  if (isSeenTarget(key)) return sql`${nodes.ordinal} IN ${ordinalsSeenWithAny(environmentId, key, values)}`
   switch (key) {
     case 'nodes':
       return sql`${nodes.id} IN ${among(values)}`
@@ -122,6 +124,7 @@ async function knownValues(
   values: readonly string[],
   state: NodeState,
 ): Promise<Set<string>> {
+  if (isSeenTarget(key)) return valuesSeen(db, environmentId, key, values)
   if (key === 'tags') {
     const rows = await db
       .selectDistinct({ value: nodeTags.tag })

@@ -3,12 +3,24 @@
  * never a wider set (a typing error must not run a query on a whole fleet). Pure.
  */
 
+import { addressRange } from '../lib/ip-address.ts'
 import { pointerOf } from '../lib/json-pointer.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
+import { macKey, userKey } from './inventory-snapshot.ts'
 import { readVersionRange } from './version-range.ts'
 
 /** The keys whose value is a list of texts. */
-export const LISTED_TARGETS = ['platforms', 'tags', 'nodes', 'hostnames', 'serials', 'uuids'] as const
+export const LISTED_TARGETS = [
+  'platforms',
+  'tags',
+  'nodes',
+  'hostnames',
+  'serials',
+  'uuids',
+  'ips',
+  'macs',
+  'users',
+] as const
 export type ListedTarget = (typeof LISTED_TARGETS)[number]
 
 /** Targets as operators write them and as queries keep them. */
@@ -20,6 +32,11 @@ export type Targets =
   | { hostnames: string[] }
   | { serials: string[] }
   | { uuids: string[] }
+  /** Addresses, or networks in CIDR form: a node's own, and where its requests come from. */
+  | { ips: string[] }
+  | { macs: string[] }
+  /** Who was logged in when it was last looked at. */
+  | { users: string[] }
   /** A release, or a comparison with one: `5.12.1`, `>=5.10`. */
   | { osqueryVersion: string }
   | { online: boolean }
@@ -146,6 +163,9 @@ class TargetReader {
         this.#fault([...path, index], 'must be a text that is not empty')
       else if (item.length > MAX_VALUE_CHARACTERS)
         this.#fault([...path, index], `is longer than ${MAX_VALUE_CHARACTERS} characters`)
+      else if (key === 'ips' && addressRange(item) === null)
+        this.#fault([...path, index], 'is neither an address nor a network in CIDR form')
+      else if (key === 'macs' && macKey(item) === null) this.#fault([...path, index], 'is no MAC')
     }
     return this.faults.length > before ? null : ({ [key]: value as string[] } as Targets)
   }
@@ -172,10 +192,15 @@ const SINGULAR: Record<ListedTarget, string> = {
   hostnames: 'hostname',
   serials: 'hardware serial',
   uuids: 'hardware UUID',
+  ips: 'address',
+  macs: 'MAC',
+  users: 'logged-in user',
 }
 
-/** Hardware UUIDs and serials are written in either case; the rest is as it is. */
+/** Hardware UUIDs, serials, MACs and users are written in either case; the rest is as it is. */
 export function comparedAs(key: ListedTarget, value: string): string {
+  if (key === 'macs') return macKey(value) ?? value
+  if (key === 'users') return userKey(value)
   return key === 'serials' || key === 'uuids' ? value.toLowerCase() : value
 }
 

@@ -151,6 +151,30 @@ describe('nodes', () => {
   })
 })
 
+describe('targets', () => {
+  const preview = async (targets: object) => server.operator('POST', `${ENV}/queries/preview`, { targets })
+
+  it.each([
+    [{ ips: ['10.1.0.5'] }, 1],
+    [{ ips: ['10.1.0.0/24', '10.2.0.1'] }, 3],
+    [{ ips: ['203.0.113.9'] }, 2],
+    [{ macs: ['02-00-00-00-00-0A'] }, 1],
+    [{ users: ['BOB'] }, 2],
+    [{ allOf: [{ users: ['bob'] }, { not: { ips: ['10.1.0.6'] } }] }, 1],
+  ])('%j mean %i nodes', async (targets, nodes) => {
+    expect(created(await preview(targets), 200)).toMatchObject({ nodes })
+  })
+
+  it.each([
+    [{ ips: ['10.1.0.5', '10.9.9.9'] }, '/targets/ips/1'],
+    [{ ips: ['host'] }, '/targets/ips/0'],
+    [{ macs: ['02:00'] }, '/targets/macs/0'],
+    [{ users: ['nobody'] }, '/targets/users/0'],
+  ])('%j are refused, and the value named', async (targets, pointer) => {
+    expect(problemOf(await preview(targets))).toEqual({ status: 422, pointers: [pointer] })
+  })
+})
+
 describe('a node', () => {
   it('shows what it has', async () => {
     const { items } = created<{ items: { id: string }[] }>(
