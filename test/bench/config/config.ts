@@ -125,12 +125,13 @@ function stormTable(storm: EnrollStorm): string {
   )}`
 }
 
-function stormGoals({ lost, wrong, odd, statements, requests, felt }: EnrollStorm): Goal[] {
+function stormGoals({ lost, wrong, odd, statements, requests, refusedOthers, felt }: EnrollStorm): Goal[] {
   return [
     goal('agents without a key in the end', lost, '', '<=', 0, true),
     goal('replies that are neither an answer nor retry', wrong, '', '<=', 0, true),
     goal('nodes in the inventory too many or too few', odd, '', '<=', 0, true),
     goal('D1 statements of an enroll', rounded(statements / requests), 'a request', '<=', 1, true),
+    goal("others' requests that were not answered", refusedOthers, '', '<=', 0, true),
     ...(['config', 'read'] as const).map((kind) =>
       goal(`others' ${kind} meanwhile`, rounded(felt[kind].p95Ms), 'ms, p95', '<=', 1_000, false),
     ),

@@ -23,6 +23,8 @@ export interface EnrollStorm {
   statements: number
   requests: number
   rowsReadANode: number
+  /** Others' requests that were not answered. */
+  refusedOthers: number
   /** Others' requests: medians before and meanwhile, and the 95th percentile meanwhile. */
   felt: Record<(typeof FELT)[number], { quietMs: number; stormMs: number; p95Ms: number; count: number }>
 }
@@ -52,6 +54,7 @@ export async function measureEnrollStorm(
     statements: enrolls('d1.statements'),
     requests: enrolls('requests'),
     rowsReadANode: enrolls('d1.rowsRead') / nodes,
+    refusedOthers: wave.refusedOthers,
     felt: feltOf(quiet, wave.feltMs),
   }
 }

@@ -30,6 +30,8 @@ export interface Wave {
   /** Of all agents, the last and successful one of each included. */
   tries: number
   agents: number
+  /** Requests of the others that were not answered. */
+  refusedOthers: number
   /** What each kind of request took the others. */
   feltMs: Record<(typeof FELT)[number], number[]>
 }
@@ -111,14 +113,16 @@ export class Storm {
       if (agent.nodeKey === '') await this.#untilDone(agent, (one) => this.enroll(one))
     for (const agent of this.#agents) agent.tries = 0
     let isOver = false
+    let refusedOthers = 0
     const feltMs: Wave['feltMs'] = { read: [], config: [], log: [] }
     const others = this.#bystanders.map(async (agent) => {
       await pause(Math.random() * 1_000)
       while (!isOver) {
         for (const kind of FELT) {
           const startedAtMs = performance.now()
-          await this.feel(agent, kind)
+          const isAnswered = await this.feel(agent, kind)
           feltMs[kind].push(performance.now() - startedAtMs)
+          if (!isAnswered) refusedOthers += 1
         }
         await pause(1_000)
       }
@@ -133,7 +137,7 @@ export class Storm {
     await Promise.all(others)
     const tries = this.#agents.reduce((all, agent) => all + agent.tries, 0)
     const lost = done.filter((isDone) => !isDone).length
-    return { name, seconds, lost, tries, agents: this.#agents.length, feltMs }
+    return { name, seconds, lost, tries, agents: this.#agents.length, refusedOthers, feltMs }
   }
 
   async enroll(agent: Agent): Promise<boolean> {
@@ -162,14 +166,12 @@ export class Storm {
     return reply['retry'] !== true
   }
 
-  /** One request of a node that has nothing to do with the storm. */
-  async feel(agent: Agent, kind: (typeof FELT)[number]): Promise<void> {
-    if (kind === 'read') await this.poll(agent)
-    else if (kind === 'config') await this.#post('config', { node_key: agent.nodeKey })
-    else {
-      const { bytes } = logBody({ nodeId: agent.host, nodeKey: agent.nodeKey }, 1, { compressed: false })
-      await this.#post('log', bytes)
-    }
+  /** One request of a node that has nothing to do with the storm; whether it was answered. */
+  async feel(agent: Agent, kind: (typeof FELT)[number]): Promise<boolean> {
+    if (kind === 'read') return this.poll(agent)
+    if (kind === 'config') return (await this.#post('config', { node_key: agent.nodeKey }))['retry'] !== true
+    const { bytes } = logBody({ nodeId: agent.host, nodeKey: agent.nodeKey }, 1, { compressed: false })
+    return (await this.#post('log', bytes))['retry'] !== true
   }
 
   async #untilDone(agent: Agent, act: (agent: Agent) => Promise<boolean>): Promise<boolean> {
