@@ -5,7 +5,7 @@
 
 import { isKeyRevoked } from '../fleet/key-revocation.ts'
 import { isSuperseded } from '../fleet/superseded.ts'
-import { environmentIdOf, type EnvironmentHead } from '../snapshot/head.ts'
+import { environmentIdOf, isEnrollPaused, type EnvironmentHead } from '../snapshot/head.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { SnapshotUnavailable } from '../snapshot/source.ts'
 import type { AgentContext } from './context.ts'
@@ -185,12 +185,19 @@ async function isOfAnotherMachine(
   if (typeof supersededPart !== 'string') return false
   try {
     const part = await context.snapshots.part(environmentId, supersededPart, context)
-    return isSuperseded(part, ordinal, issuedAtS)
+    return isSuperseded(part, ordinal, issuedAtS) && (await mayEnroll(context, environmentId))
   } catch (error) {
     // A Worker of before may have let the part go (gradual deploy). Then it is not known, and both machines go on (R3).
     if (!(error instanceof SnapshotUnavailable)) throw error
     return false
   }
+}
+
+/** During a brownout a machine that is told to enroll would be out until it ends: it goes on with what it has. */
+async function mayEnroll(context: Admission, environmentId: string): Promise<boolean> {
+  const { environments } = await context.snapshots.directory(context)
+  const environment = environments.find(({ id }) => id === environmentId)
+  return environment === undefined || !isEnrollPaused(environment, Date.now())
 }
 
 async function isPending(

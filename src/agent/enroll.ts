@@ -6,7 +6,7 @@ import { describeHost, readHostDetails, withoutNuls, type EnrollingHost } from '
 import { policyOf } from '../fleet/identity-policy.ts'
 import { splayBucketOf } from '../fleet/splay.ts'
 import { ENROLLED } from '../snapshot/enroll-counts.ts'
-import { environmentIdOf, type DirectoryEnvironment } from '../snapshot/head.ts'
+import { environmentIdOf, isEnrollPaused } from '../snapshot/head.ts'
 import { SnapshotUnavailable } from '../snapshot/source.ts'
 import { admit, environmentNamed } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
@@ -48,7 +48,7 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
     return retry({ kind: 'bad-request', detail: 'nothing says which host it is' })
   const rule = ruleAgainst(found.value.secret.rules ?? {}, applicantOf(context, host), context.receivedAtMs)
   if (rule !== null) return refused(context, found.value, rule)
-  if (isPaused(environment, context.receivedAtMs)) return refused(context, found.value, 'brownout')
+  if (isEnrollPaused(environment, context.receivedAtMs)) return refused(context, found.value, 'brownout')
   const text = hostText(environment.id, found.value.secret.hash, host)
   const verdict = context.damper.judge(text, `${environment.id}/${host.identity}`, context.receivedAtMs)
   if (verdict.kind === 'come-again') return retry({ kind: 'overloaded', what: 'enrolls of one identity' })
@@ -122,11 +122,6 @@ async function sameKey(
   context.presence.count(identity, 'enroll-damped')
   context.enrolls.note(context, environment.id, secret.id ?? '', ENROLLED)
   return answer(JSON.stringify({ node_key: nodeKey }))
-}
-
-/** Server time decides when a brownout is over, whatever the age of the directory. */
-function isPaused({ enrollPaused }: DirectoryEnvironment, nowMs: number): boolean {
-  return enrollPaused !== undefined && (enrollPaused.untilMs === null || enrollPaused.untilMs > nowMs)
 }
 
 function applicantOf({ request }: AgentContext, { platform, platformFamily }: EnrollingHost) {

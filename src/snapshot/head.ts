@@ -22,6 +22,8 @@ export interface HeadQuery {
   expiresAtMs: number
   /** Part with the nodes that have not answered as far as is known; a stale one costs a shard call (design 4). */
   targetPart: string
+  /** Nodes above this ordinal enrolled since, and are asked too: an open range, which no part has to grow for. */
+  openFrom?: number
 }
 
 /** Nodes that poll fast because an operator watches, until then. Server time decides. */
@@ -203,6 +205,11 @@ function configurationsOf<Head extends Pick<EnvironmentHead, 'cohorts' | 'layers
   head: Head,
 ): (Head | HeadCohort)[] {
   return [head, ...(head.cohorts ?? [])]
+}
+
+/** Whether nobody may enroll there. Server time decides when that is over, whatever the age of the directory. */
+export function isEnrollPaused({ enrollPaused }: DirectoryEnvironment, nowMs: number): boolean {
+  return enrollPaused !== undefined && (enrollPaused.untilMs === null || enrollPaused.untilMs > nowMs)
 }
 
 /** The id of the environment that a URL segment names, by UUID or name. */

@@ -5,7 +5,9 @@ import { authenticate, recognise, recogniseKey } from '../../src/agent/authentic
 import type { AgentContext } from '../../src/agent/context.ts'
 import { makeNodeKey, readNodeKey, type NodeIdentity } from '../../src/agent/node-key.ts'
 import { NodeSet } from '../../src/fleet/node-set.ts'
-import type { EnvironmentHead } from '../../src/snapshot/head.ts'
+import { supersededBytes } from '../../src/fleet/superseded.ts'
+import type { DirectoryEnvironment, EnvironmentHead } from '../../src/snapshot/head.ts'
+import { SnapshotUnavailable } from '../../src/snapshot/source.ts'
 import { signingKeys } from '../support/signing-keys.ts'
 
 const keys = await signingKeys('k1')
@@ -50,14 +52,17 @@ function poll(
     atMs = NOW_MS,
     head = HEAD,
     revoked,
+    superseded,
     isFresh = true,
     directory = {},
   }: {
     atMs?: number
     head?: EnvironmentHead
     revoked?: NodeSet
+    /** Missing: the part is neither in memory nor anywhere else. */
+    superseded?: Uint8Array<ArrayBuffer>
     isFresh?: boolean
-    directory?: { retiredKeyIds?: number[] }
+    directory?: { retiredKeyIds?: number[]; environments?: DirectoryEnvironment[] }
   } = {},
 ) {
   const body = JSON.stringify({ node_key: bodyKey })
@@ -71,9 +76,13 @@ function poll(
     environmentReference: null,
     presence: { count: (_node: unknown, what: string) => counted.push(what) },
     snapshots: {
-      known: { head: () => (isFresh ? head : null), part: () => undefined, nodeSet: () => revoked },
+      known: { head: () => (isFresh ? head : null), part: () => superseded, nodeSet: () => revoked },
       head: async () => head,
-      directory: async () => directory,
+      part: async () => {
+        if (superseded === undefined) throw new SnapshotUnavailable('no layer has it')
+        return superseded
+      },
+      directory: async () => ({ environments: [], ...directory }),
     },
   } as unknown as AgentContext
   return { context, counted, body: bodyKey }
@@ -194,6 +203,46 @@ describe('a key that was revoked', () => {
   it('counts again when it was issued after that: nobody enrolls in a loop', async () => {
     const head = { ...HEAD, revocations: [OF_ITS_KEY], minimumIssuedAtS: 1_700_000_001 }
     expect(await outcomeOf(await newKey({ issuedAtS: 1_700_000_001 }), { head })).toBe('admitted')
+  })
+})
+
+describe('a key of another machine than the one that has the node', () => {
+  const head = { ...HEAD, supersededPart: 'superseded' }
+  const before = (minimumIssuedAtS: number) => supersededBytes([{ ordinal: lastOrdinal, minimumIssuedAtS }])
+
+  it('is invalid: it was issued before the second that the head names', async () => {
+    const key = await newKey()
+    expect(await outcomeOf(key, { head, superseded: before(1_700_000_001) })).toBe('node-invalid superseded')
+    expect(await outcomeOf(key, { head, superseded: before(1_700_000_000) })).toBe('admitted')
+    expect(await outcomeOf(await newKey(), { head, superseded: supersededBytes([]) })).toBe('admitted')
+  })
+
+  it('is still good for what it brings', async () => {
+    const key = await newKey()
+    const { context } = poll(null, key, { head, superseded: before(1_700_000_001) })
+    expect((await authenticate(context, key, 'taken')).ok).toBe(true)
+  })
+
+  it('goes on where the part is gone: a Worker of before may have let it go (R3)', async () => {
+    expect(await outcomeOf(await newKey(), { head })).toBe('admitted')
+  })
+
+  it('goes on while nobody may enroll', async () => {
+    const paused = { id: ENVIRONMENT_ID, name: 'default', enrollPaused: { untilMs: null } }
+    const options = { head, directory: { environments: [paused] } }
+    const key = await newKey()
+    expect(await outcomeOf(key, { ...options, superseded: before(1_700_000_001) })).toBe('admitted')
+  })
+
+  it('is never answered from memory; one of the machine that has the node is, where the part is there', async () => {
+    const key = await newKey()
+    await readNodeKey(keys, key)
+    const recognised = (options: Parameters<typeof poll>[2]) =>
+      recogniseKey(poll(key, key, options).context, key)
+    expect(recognised({ head, superseded: before(1_700_000_001) })).toBeNull()
+    expect(recognised({ head })).toBeNull()
+    expect(recognised({ head, superseded: before(1_700_000_000) })).not.toBeNull()
+    expect(recognised({ head: { ...HEAD, supersededPart: null } })).not.toBeNull()
   })
 })
 
