@@ -5,10 +5,13 @@ import { exportInto } from './export.ts'
 import { parseConfigOptions, type ConfigOptions } from './options.ts'
 import { plain, remarkLine, showCounts, showPlan } from './print.ts'
 import { ConfigurationServer, type ServerReply } from './server.ts'
-import { appliedShape, planShape, problemShape, shaped, versionsShape } from './shapes.ts'
+import { presentVersion, runRollout } from './rollout.ts'
+import { appliedShape, planShape, problemShape, shaped } from './shapes.ts'
 import { CliFailure } from '../failure.ts'
 import { UsageError } from '../server-access.ts'
 import type { Remark } from '../../config/import/source.ts'
+
+type WithFolder = Extract<ConfigOptions, { folder: string; command: 'validate' | 'plan' | 'apply' }>
 
 const EXIT_REFUSED = 1
 const EXIT_USAGE = 2
@@ -23,7 +26,16 @@ export interface Output {
 export async function runConfig(args: readonly string[], output: Output): Promise<number> {
   const options = optionsOrUsage(args, output)
   if (typeof options === 'number') return options
-  return options.command === 'export' ? runExport(options, output) : runWithFolder(options, output)
+  switch (options.command) {
+    case 'export':
+      return runExport(options, output)
+    case 'status':
+    case 'rollout':
+    case 'rollback':
+      return runRollout(options, output.print)
+    default:
+      return runWithFolder(options, output)
+  }
 }
 
 function optionsOrUsage(args: readonly string[], { print, printError }: Output): ConfigOptions | number {
@@ -36,21 +48,28 @@ function optionsOrUsage(args: readonly string[], { print, printError }: Output):
   }
 }
 
-async function runWithFolder(
-  options: Exclude<ConfigOptions, { command: 'export' }>,
-  output: Output,
-): Promise<number> {
+async function runWithFolder(options: WithFolder, output: Output): Promise<number> {
   const checked = await loadFolder(options.folder)
   if (!checked.ok) return refused(checked.reason, options, output)
   if (options.command === 'validate') return showValid(checked.value, options, output)
   const server = await ConfigurationServer.of(options.access)
-  const more =
-    options.command === 'plan' ? {} : { message: options.message, expectedVersion: options.expectedVersion }
+  const more = options.command === 'plan' ? {} : moreOf(options)
   const reply = await server.call('POST', `/${options.command}`, bodyOf(checked.value.loaded, more))
   const isDone = reply.status === 200
   return isDone
     ? show(reply, checked.value, options, output)
     : refusedByServer(reply, checked.value, options, output)
+}
+
+/** What apply says beside the files. */
+function moreOf(options: Extract<ConfigOptions, { command: 'apply' }>): object {
+  const { canary, expectedVersion, isRollout, message, supersede } = options
+  return {
+    message,
+    expectedVersion,
+    ...(isRollout ? { rollout: canary === undefined ? {} : { canary } } : {}),
+    ...(supersede ? { supersede } : {}),
+  }
 }
 
 function showValid(
@@ -90,6 +109,7 @@ function show(
         ? `version ${applied.version}: unchanged`
         : `version ${applied.version}: ${live}`,
     )
+    if (applied.rollout) print(`rollout ${applied.rollout.id} is ${applied.rollout.state}`)
   }
   return 0
 }
@@ -122,8 +142,7 @@ async function runExport(
   { print }: Output,
 ): Promise<number> {
   const server = await ConfigurationServer.of(options.access)
-  const list = granted(await server.call('GET', '/versions?limit=1'))
-  const version = shaped(versionsShape, list.text).items[0]?.version ?? 0
+  const version = await presentVersion(server)
   const whole = granted(await server.call('GET', `/versions/${version}`))
   const exported = await exportInto(options.folder, whole, options.force)
   if (options.json) print(JSON.stringify({ version, ...exported }))

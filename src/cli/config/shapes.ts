@@ -52,9 +52,12 @@ export const planShape = z.object({
     })
     .nullish(),
 })
-export const appliedShape = z.object({ ...counted, live: z.boolean() })
+export const appliedShape = z.object({
+  ...counted,
+  live: z.boolean(),
+  rollout: z.object({ id: z.string(), state: z.string() }).nullish(),
+})
 export const problemShape = z.object({ detail: z.string(), errors: z.array(finding) })
-export const versionsShape = z.object({ items: z.array(z.object({ version: z.number() })) })
 
 export type Counted = Pick<z.infer<typeof planShape>, 'counts' | 'items'>
 export type Plan = z.infer<typeof planShape>
