@@ -33,6 +33,8 @@ export interface QueryDefinition {
   maxRowsPerNode?: number | null
   /** 1: it is not over when all have answered, because nodes that enroll later are asked too. */
   staysOpen?: number
+  /** A number: nodes above this ordinal are asked, too, as soon as they are there. */
+  openFrom?: number | null
   /** A NodeSet's bytes. */
   targets: Bytes
 }
@@ -109,12 +111,14 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
     namesPart,
     retention: readRetention(rows.environment.retention),
     revokedPart,
-    revokedCount: revokedOrdinals.length,
+    // A node whose older keys are superseded may be out as well, should that be a mistake.
+    revokedCount: revokedOrdinals.length + (rows.standing?.superseded.length ?? 0),
     nodeCount: rows.nodeCount,
     accelerateShare: rows.environment.accelerateShare,
     queries,
     parts,
-    scheduledCount: [...readNameTable(names).keys()].filter((name) => !name.startsWith(BUILT_IN_PREFIX)).length,
+    scheduledCount: [...readNameTable(names).keys()].filter((name) => !name.startsWith(BUILT_IN_PREFIX))
+      .length,
     intervalPlaces: places,
   }
 }
