@@ -25,6 +25,13 @@ export const SHORTEST_INTERVAL_S = 5
 /** An agent that is told to refresh once a day can be told something else once a day. */
 export const LONGEST_INTERVAL_S = 86_400
 
+/** What takes most room in a document. */
+export const LONGEST_INTERVALS: WholeIntervals = {
+  config_tls_refresh: LONGEST_INTERVAL_S,
+  distributed_interval: LONGEST_INTERVAL_S,
+  logger_tls_period: LONGEST_INTERVAL_S,
+}
+
 export function isManagedOption(name: string): name is ManagedOption {
   return MANAGED_OPTIONS.some((known) => known === name)
 }

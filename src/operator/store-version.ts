@@ -21,6 +21,7 @@ import { listHeldOptions } from '../db/held-options.ts'
 import type { RolloutRow } from '../db/rollouts.ts'
 import { SEEDED_BY } from '../db/seed.ts'
 import type { Held } from '../fleet/held.ts'
+import { LONGEST_INTERVALS } from '../fleet/intervals.ts'
 import type { WantedRollout } from '../fleet/rollout-plan.ts'
 import { sha256HexOfText } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
@@ -130,8 +131,10 @@ export async function prepareVersion(
   const checked = checkVersion(
     wanted.document,
     wanted.layers,
-    // What is paused is checked, too: it comes back one day.
-    (merged, mask) => servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn }).text,
+    // What is paused is checked, too: it comes back one day. And there is room for intervals: a brownout adds them.
+    (merged, mask) =>
+      servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn, intervals: LONGEST_INTERVALS })
+        .text,
   )
   if (!checked.ok) {
     return fail(
@@ -166,7 +169,9 @@ export async function faultsOfPresent(c: OperatorContext, builtIn: BuiltInSettin
   const checked = checkVersion(
     document,
     layers,
-    (merged, mask) => servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn }).text,
+    (merged, mask) =>
+      servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn, intervals: LONGEST_INTERVALS })
+        .text,
   )
   return checked.ok || checked.reason.kind === 'not-json' ? [] : checked.reason.errors
 }
