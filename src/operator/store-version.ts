@@ -28,6 +28,7 @@ import { fail, ok, type Result } from '../lib/result.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext } from './context.ts'
 import { checkBudget } from './cost-knowledge.ts'
+import { pausedWarnings } from './paused-warnings.ts'
 import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 import { rolloutInTheWay } from './rollout-in-the-way.ts'
@@ -155,7 +156,9 @@ export async function prepareVersion(
   const overruled = base === null ? [] : overruledIntervals({ document, layers })
   const budget = await checkBudget(c, present, { document, layers }, mayExceedBudget)
   if (budget.refused.length > 0) return fail(unprocessable(...budget.refused))
-  const warnings = [...checked.value.warnings, ...lastingWarnings(gone), ...overruled, ...budget.warnings]
+  const paused = await pausedWarnings(c, { document, layers })
+  const more = [...overruled, ...budget.warnings, ...paused]
+  const warnings = [...checked.value.warnings, ...lastingWarnings(gone), ...more]
   return ok({ present, held, gone, wanted: { document, layers }, sha256, bytes, warnings })
 }
 

@@ -199,10 +199,15 @@ describe('pausing a scheduled query', () => {
     expect(shown.json()).toMatchObject({ version: 2, paused: [{ name: 'a', pointer: '/schedule/a' }] })
     const list = await server.operator('GET', `${path}/costs`)
     expect(list.json()).toMatchObject({ paused: [{ query: 'a', paused: { reason: 'too slow' } }] })
+    const edited = { schedule: { a: { ...query, interval: 90 }, b: query } }
+    const stored = await server.operator('PUT', `${path}/configuration`, edited)
+    expect(stored.json<{ warnings: object[] }>().warnings).toEqual([
+      { pointer: '/schedule/a', detail: 'a is paused: agents do not get it until it is resumed' },
+    ])
     created(await server.operator('POST', `${path}/costs/a/resume`), 200)
     await server.until(async () => (await scheduleOf(key)).join() === 'a,b')
     const versions = await server.operator('GET', `${path}/configuration/versions`)
-    expect(versions.json<{ items: unknown[] }>().items).toHaveLength(2)
+    expect(versions.json<{ items: unknown[] }>().items).toHaveLength(3)
     expect(problemOf(await server.operator('POST', `${path}/costs/a/resume`)).status).toBe(404)
     expect(problemOf(await server.operator('POST', `${path}/costs/zzz/pause`, { reason: 'x' })).status).toBe(
       404,
