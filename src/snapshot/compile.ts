@@ -90,9 +90,8 @@ export async function compileEnvironment(rows: EnvironmentRows): Promise<Compile
   }
   const configuration = await compileConfiguration(rows, { keep, keepDocument })
   const cohorts = await compileCohorts(rows, configuration, { keep, keepDocument })
-  const builtIn = builtInDocument(readBuiltIn(rows.environment.builtIn))
   const named = [rows, ...cohortRows(rows).map((cohort) => cohort.rows)].flatMap(namedIn)
-  const names = nameTableBytes([...new Set([builtIn, ...named])])
+  const names = nameTableBytes([...new Set(named)])
   const namesPart = await keep(names)
   const revokedOrdinals = [...rows.revokedOrdinals, ...(rows.standing?.blockedOrdinals ?? [])]
   const revoked = NodeSet.of(revokedOrdinals)
@@ -160,7 +159,8 @@ async function compileCohorts(
 /** The documents that name what log lines carry. Lines of a query that was paused a moment ago are still on their way. */
 function namedIn(rows: EnvironmentRows): string[] {
   const layered = [...layerDocuments({ ...rows, pausedQueries: [] }).values()].map(({ text }) => text)
-  return [rows.configuration.document, ...layered]
+  const builtIn = builtInDocument(readBuiltIn(rows.environment.builtIn))
+  return [rows.configuration.document, builtIn, ...layered]
 }
 
 /** The document of each combination of layers that some node has or may get, by its mask. */
