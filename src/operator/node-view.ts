@@ -3,6 +3,7 @@
 import { z } from '@hono/zod-openapi'
 import { rolloutPlaceOf } from '../config/rollout-place.ts'
 import { stableVersion } from '../db/configurations.ts'
+import { formerIdsOf } from '../db/duplicates.ts'
 import { distributedIntervalOption, tagsOf, type NodeRow, type NodeSummaryRow } from '../db/nodes.ts'
 import { tracesOfNode, type NodeTraces } from '../db/trace-lookup.ts'
 import { onlineForS } from '../fleet/online.ts'
@@ -50,6 +51,13 @@ export const nodeDetailSchema = nodeSchema
       .nullable()
       .openapi({ description: 'That of the newest enroll; null: from before secrets were noted' }),
     cloneSuspectedAt: time.nullable(),
+    pendingSince: time.nullable(),
+    approvedAt: time.nullable(),
+    archivedAt: time.nullable(),
+    blockedAt: time.nullable(),
+    formerIds: z
+      .array(z.string())
+      .openapi({ description: 'Nodes that were merged into it: their history is under their ids' }),
     cloneOf: z.string().nullable().openapi({ description: 'The node that it was split from' }),
     clones: z.enum(['split', 'flagged', 'joined']).nullable().openapi({ description: 'See …/clones' }),
     dampedEnrolls: z.int().openapi({ description: 'Enrolls that were answered without asking D1' }),
@@ -140,6 +148,11 @@ export async function nodeDetail(c: OperatorContext, row: NodeRow) {
     enrollCount,
     enrollSecretId: row.enrollSecretId,
     cloneSuspectedAt: rfc3339OrNull(row.cloneSuspectedAtMs),
+    pendingSince: rfc3339OrNull(row.pendingSinceMs),
+    approvedAt: rfc3339OrNull(row.approvedAtMs),
+    archivedAt: rfc3339OrNull(row.archivedAtMs),
+    blockedAt: rfc3339OrNull(row.blockedAtMs),
+    formerIds: await formerIdsOf(c.var.db, row.environmentId, row.id),
     cloneOf: row.cloneOf,
     clones: row.clones,
     dampedEnrolls: row.dampedEnrolls,

@@ -1,6 +1,7 @@
 /** /environments/{env}/nodes: what has enrolled. */
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { mergedInto } from '../db/duplicates.ts'
 import { deleteNode, findNode, listNodes, replaceTags, type NodeFilter, type NodeRow } from '../db/nodes.ts'
 import { NODE_STATES } from '../fleet/standing.ts'
 import { environmentChangeNote } from './change-note.ts'
@@ -18,7 +19,7 @@ import { nodeDetail, nodeDetailSchema, nodeSchema, nodeViews, type NodeView } fr
 import { MAX_TAGS, tagName } from './names.ts'
 import { lookupParameters, rangesOf } from './node-lookup.ts'
 import { cursorOf, numberKey, pagingQuery } from './paging.ts'
-import { notFound } from './problem.ts'
+import { notFound, problem } from './problem.ts'
 import { deleted, publishEnvironment } from './publish.ts'
 
 const MAX_FILTER_CHARACTERS = 256
@@ -112,7 +113,11 @@ function addOneNodeRoutes(routes: OperatorRoutes): void {
 }
 
 async function nodeOfPath(c: OperatorContext, id: string): Promise<NodeRow | Response> {
-  return (await findNode(c.var.db, c.var.environment.id, id)) ?? notFound('node')
+  const { db, environment } = c.var
+  const row = await findNode(db, environment.id, id)
+  if (row !== null) return row
+  const into = await mergedInto(db, environment.id, id)
+  return into === null ? notFound('node') : problem(404, `The node was merged into ${into}.`)
 }
 
 /** A page; with `online` it may be short of its limit and still have a next one. */

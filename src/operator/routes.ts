@@ -25,6 +25,7 @@ import { addConfigurationLayerRoutes } from './configuration-layers.ts'
 import { addConfigurationPlanRoutes } from './configuration-plan.ts'
 import { addConfigurationVersionRoutes } from './configuration-versions.ts'
 import type { OperatorHonoEnv, OperatorRoutes } from './context.ts'
+import { addDuplicateRoutes } from './duplicates.ts'
 import { addEnrollAttemptRoutes } from './enroll-attempts.ts'
 import { addCostRuleRoutes } from './cost-rules.ts'
 import { addCostRoutes } from './costs.ts'
@@ -84,6 +85,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addAddressRoutes,
   addAdmissionRoutes,
   addBlockRoutes,
+  addDuplicateRoutes,
   addNodeConfigurationRoutes,
   addNodeQueryRoutes,
   addTagRoutes,
