@@ -55,6 +55,12 @@ async function runDirectoryAlarm(): Promise<void> {
   await directory.runAlarm()
 }
 
+/** What the Environment object does within five minutes. */
+async function runEnvironmentAlarm(id: string): Promise<void> {
+  const environment = server.env.ENVIRONMENT.getByName(id) as unknown as { runAlarm(): Promise<void> }
+  await environment.runAlarm()
+}
+
 describe('an environment', () => {
   it('gives longer intervals, lets nobody enroll, and goes back', async () => {
     const { id, secret } = await makeEnvironment(server, 'browned')
@@ -218,6 +224,32 @@ describe('with D1 away', () => {
     await faults({ DB: 'throw' })
     expect((await turn(token)).status).toBe(401)
     expect((await turn(OPERATOR_TOKEN)).status).toBe(200)
+  })
+})
+
+describe('with objects away', () => {
+  it('an environment that could not be told learns it from the directory', async () => {
+    const { id, secret } = await makeEnvironment(server, 'deaf')
+    const key = await enrollHost(server, 'deaf-1', { secret })
+    await faults({ ENVIRONMENT: 'throw' })
+    const path = '/environments/deaf/brownout'
+    expect(created(await server.operator('PUT', path, SHORT), 200)).toMatchObject({
+      active: true,
+      live: false,
+      environments: { all: 1, told: 0 },
+    })
+    await faults({})
+    expect(await optionsOf(key)).toEqual({})
+    await runEnvironmentAlarm(id)
+    expect(await untilInterval(key, (seconds) => seconds > 0)).toBeGreaterThanOrEqual(216)
+    created(await server.operator('PUT', path, { on: false }), 200)
+  })
+
+  it('says so where the directory does not answer, and turns nothing', async () => {
+    await faults({ DIRECTORY: 'throw' })
+    expect((await server.operator('PUT', '/brownout', SHORT)).status).toBe(503)
+    await faults({})
+    expect((await server.operator('GET', '/brownout')).json()).toMatchObject({ active: false })
   })
 })
 

@@ -166,6 +166,18 @@ describe('bad input', () => {
   })
 })
 
+it('a document that leaves no room for intervals is refused: agents take less than 1 MiB', async () => {
+  await makeEnvironment(server, 'full')
+  const documentOf = (bytes: number) => {
+    const empty = '{"schedule":{"large":{"query":"","interval":60}}}'
+    return empty.replace('""', `"${'x'.repeat(bytes - empty.length)}"`)
+  }
+  const limit = 1_024 * 1_024 - 1
+  const put = (bytes: number) => server.operator('PUT', '/environments/full/configuration', documentOf(bytes))
+  expect((await put(limit - 20)).status).toBe(422)
+  expect((await put(limit - 200)).status).toBe(200)
+})
+
 describe('GET …/plan', () => {
   const plan = (query: string) => server.operator('GET', `/environments/default/plan?${query}`)
 
