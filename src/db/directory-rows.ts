@@ -29,9 +29,13 @@ interface SecretRow {
 
 const ENVIRONMENTS = `SELECT id, name, approval, identity_policy AS identityPolicy FROM environments
   ORDER BY id`
+/** For so long an expired secret is still known for what it was; after that it is none, and the directory stays small. */
+export const ENDED_KNOWN_FOR_S = 30 * 86_400
+
 const SECRETS = `SELECT secret_hash AS hash, environment_id AS environmentId, id, rules,
   expires_at AS expiresAtMs, quota_group AS quotaGroup, serial_count AS serialCount
-  FROM enroll_secrets WHERE revoked_at IS NULL ORDER BY id`
+  FROM enroll_secrets WHERE revoked_at IS NULL
+    AND (expires_at IS NULL OR expires_at > (unixepoch() - ${ENDED_KNOWN_FOR_S}) * 1000) ORDER BY id`
 // Of those that were revoked, the newest: who still comes with an older one has a secret that nobody knows.
 const REVOKED = `SELECT secret_hash AS hash, environment_id AS environmentId, id FROM enroll_secrets
   WHERE revoked_at IS NOT NULL ORDER BY revoked_at DESC, id LIMIT 1000`

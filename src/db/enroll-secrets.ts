@@ -3,8 +3,9 @@
  * nodes lie with the node tables, where enroll's statement reads them; they are never joined with this one.
  */
 
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, or, sql } from 'drizzle-orm'
 import type { SecretRules } from '../fleet/enroll-rules.ts'
+import { ENDED_KNOWN_FOR_S } from './directory-rows.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
 import { enrollAdmissions, enrollSecrets, enrollSerials } from './schema.ts'
@@ -70,6 +71,16 @@ export async function nodesByQuota(db: ControlDb, groups: readonly string[]): Pr
 /** Whose quota a secret's nodes use. */
 export function quotaGroupOf({ id, quotaGroup }: Pick<EnrollSecretRow, 'id' | 'quotaGroup'>): string {
   return quotaGroup ?? id
+}
+
+/** How many secrets of an environment the directory holds. */
+export function countKnownSecrets(db: ControlDb, environmentId: string, nowMs: number): Promise<number> {
+  const { expiresAtMs, revokedAtMs } = enrollSecrets
+  const isKnown = or(isNull(expiresAtMs), gt(expiresAtMs, nowMs - ENDED_KNOWN_FOR_S * 1_000))
+  return db.$count(
+    enrollSecrets,
+    and(eq(enrollSecrets.environmentId, environmentId), isNull(revokedAtMs), isKnown),
+  )
 }
 
 /** Throws where the text is taken (enroll_secrets.secret_hash). Returns the directory's revision. */

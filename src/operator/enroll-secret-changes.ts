@@ -3,6 +3,7 @@
 import { isUniqueViolation } from '../db/control.ts'
 import {
   changeEnrollSecret,
+  countKnownSecrets,
   deleteEnrollSecret,
   findEnrollSecret,
   insertEnrollSecret,
@@ -29,6 +30,8 @@ import { conflict, notFound } from './problem.ts'
 import { deleted, publishDirectory } from './publish.ts'
 
 const GENERATED_BYTES = 32
+/** Secrets of one environment that are in the directory, which every isolate holds. */
+const MAX_SECRETS = 500
 
 export async function createSecret(c: OperatorContext, body: SecretBody): Promise<Response> {
   const { text, hash } = await originOf(body)
@@ -143,13 +146,22 @@ async function made(
   secret: string | null,
   insert: () => Promise<number>,
 ): Promise<Response> {
+  const { db, environment, nowMs } = c.var
+  if ((await countKnownSecrets(db, environment.id, nowMs)) >= MAX_SECRETS)
+    return conflict(
+      '',
+      `the environment has ${MAX_SECRETS} secrets that work or ended lately: revoke or delete some`,
+    )
   try {
     const revision = await insert()
     const live = await publishDirectory(c.env, revision)
     return c.json({ ...(await shownSecret(c, row)), secret, revision, live }, 201)
   } catch (error) {
     if (isUniqueViolation(error, 'enroll_secrets.secret_hash')) {
-      return conflict('/secret', 'exists already: one text names one environment')
+      return conflict(
+        secret === null ? '/secretSha256' : '/secret',
+        'exists already: one text names one environment',
+      )
     }
     throw error
   }

@@ -307,3 +307,30 @@ it('serials go with their secret', async () => {
     .all()
   expect(results).toEqual([])
 })
+
+describe('how many secrets', () => {
+  const INSERT = `INSERT INTO enroll_secrets (id, environment_id, name, secret_hash, created_at, expires_at)
+    SELECT 'bulk-' || value, e.id, 'bulk', 'hash-' || value, 0, ?2 FROM environments AS e,
+      json_each(?1) WHERE e.name = 'other'`
+
+  function fill(from: number, count: number, expiresAtMs: number | null) {
+    const ids = JSON.stringify(Array.from({ length: count }, (_, i) => from + i))
+    return server.env.DB.prepare(INSERT).bind(ids, expiresAtMs).run()
+  }
+
+  it('an environment has is limited; those that ended long ago do not count, and are not in the directory', async () => {
+    const OTHER = '/environments/other/enroll-secrets'
+    await fill(0, 600, Date.now() - 31 * 86_400_000)
+    await fill(1_000, 498, Date.now() - 86_400_000)
+    const last = await makeSecret(server, {}, OTHER)
+    const directory = await server.env.DIRECTORY.getByName('directory').read()
+    const here = directory.secrets.filter(({ id }) => id === last.id || id?.startsWith('bulk-') === true)
+    expect(here).toHaveLength(499)
+    for (const path of [OTHER, `${OTHER}/${last.id}/rotate`]) {
+      const body = path === OTHER ? { name: 'one too many' } : { overlapSeconds: 5 }
+      expect(problemOf(await server.operator('POST', path, body)).status).toBe(409)
+    }
+    await server.operator('POST', `${OTHER}/${last.id}/revoke`)
+    expect((await server.operator('POST', OTHER, { name: 'again' })).status).toBe(201)
+  })
+})
