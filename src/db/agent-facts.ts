@@ -13,9 +13,13 @@ export interface AgentNews {
   }
 }
 
-const SET_VERSIONS = `UPDATE nodes SET osquery_version = j.value ->> 1 FROM json_each(?2) AS j
-WHERE nodes.environment_id = ?1 AND nodes.ordinal = j.value ->> 0 AND nodes.deleted_at IS NULL
-  AND nodes.osquery_version <> j.value ->> 1`
+// In this order, see node-traces.ts.
+const SET_VERSIONS = `WITH x AS MATERIALIZED (
+  SELECT n.id, j.value ->> 1 AS version FROM json_each(?2) AS j CROSS JOIN nodes AS n
+  WHERE n.environment_id = ?1 AND n.ordinal = j.value ->> 0 AND n.deleted_at IS NULL
+    AND n.osquery_version <> j.value ->> 1
+)
+UPDATE nodes SET osquery_version = x.version FROM x WHERE nodes.id = x.id`
 
 /** Three statements in one batch, for any number of nodes. Rows that say the same already are not written. */
 export async function tellAgentFacts(

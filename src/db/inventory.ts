@@ -36,7 +36,8 @@ interface Row {
 const READ = `SELECT n.id, n.environment_id, n.ordinal, n.hostname, n.platform, n.platform_family, n.osquery_version,
     n.host_identifier, n.identity, n.hardware_uuid, n.hardware_serial, n.hardware_uuid_seen, n.host_details, n.enrolled_at,
     n.inventory_at,
-    (SELECT json_group_array(json_array(t.kind, t.value)) FROM node_traces AS t WHERE t.environment_id = n.environment_id
+    (SELECT json_group_array(json_array(t.kind, t.value)) FROM node_traces AS t INDEXED BY node_traces_by_node
+      WHERE t.environment_id = n.environment_id
       AND t.ordinal = n.ordinal AND t.to_at IS NULL AND t.kind <> 'public' AND ${NOT_ERASED}) AS seen,
     COALESCE((SELECT MAX(e.until_at) FROM trace_erasures AS e WHERE e.environment_id = n.environment_id
       AND e.ordinal IN (-1, n.ordinal)), -1) AS erased_until

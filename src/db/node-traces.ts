@@ -31,14 +31,21 @@ const STATES = `WITH s AS (SELECT value ->> 'o' AS ordinal, value ->> 'a' AS at,
 const IS_THERE = `EXISTS (SELECT 1 FROM nodes AS n WHERE n.environment_id = ?1 AND n.ordinal = s.ordinal
   AND n.deleted_at IS NULL AND (s.inventory_at IS NULL OR n.inventory_at = s.inventory_at))`
 
-const END = `${STATES}
-UPDATE node_traces AS t SET to_at = MAX(t.from_at, COALESCE((SELECT e.value ->> 2 FROM json_each(s.ended) AS e
-    WHERE e.value ->> 0 = t.kind AND e.value ->> 1 = t.value), s.at))
-FROM s
-WHERE t.environment_id = ?1 AND t.ordinal = s.ordinal AND t.to_at IS NULL
-  AND t.kind IN (SELECT value FROM json_each(s.kinds))
-  AND NOT EXISTS (SELECT 1 FROM json_each(s.held) AS v WHERE v.value ->> 0 = t.kind AND v.value ->> 1 = t.value)
-  AND ${IS_THERE}`
+// Without statistics SQLite takes json_each for one row, and the first column of an index for nearly unique. So what comes
+// first and which index it is are said here: else each of thousands of nodes would be a walk through all traces.
+const END = `${STATES}, x AS MATERIALIZED (
+  SELECT o.environment_id, o.kind, o.value, o.ordinal, o.from_at,
+    MAX(o.from_at, COALESCE((SELECT e.value ->> 2 FROM json_each(s.ended) AS e
+      WHERE e.value ->> 0 = o.kind AND e.value ->> 1 = o.value), s.at)) AS to_at
+  FROM s CROSS JOIN node_traces AS o INDEXED BY node_traces_by_node
+  WHERE o.environment_id = ?1 AND o.ordinal = s.ordinal AND o.to_at IS NULL
+    AND o.kind IN (SELECT value FROM json_each(s.kinds))
+    AND NOT EXISTS (SELECT 1 FROM json_each(s.held) AS v WHERE v.value ->> 0 = o.kind AND v.value ->> 1 = o.value)
+    AND ${IS_THERE}
+)
+UPDATE node_traces AS t SET to_at = x.to_at FROM x
+WHERE t.environment_id = x.environment_id AND t.kind = x.kind AND t.value = x.value AND t.ordinal = x.ordinal
+  AND t.from_at = x.from_at`
 
 const BEGIN = `${STATES}
 INSERT INTO node_traces (environment_id, kind, value, ordinal, from_at)

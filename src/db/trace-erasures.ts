@@ -3,7 +3,7 @@
  * a whole environment are hidden at once and deleted by the cron duty, because D1 gives a statement 30 s.
  */
 
-import { and, eq, lte, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { ControlDb, Statement } from './control.ts'
 import { nodes, nodeTraces, traceErasures } from './schema.ts'
 
@@ -16,6 +16,7 @@ const MAX_STATEMENTS = 10
 /** Retention is looked at when the minute of the hour is a multiple of this. */
 const RETENTION_EVERY_MINUTES = 10
 const DAY_MS = 86_400_000
+const KEY = 'environment_id, kind, value, ordinal, from_at'
 
 /** Erases what a node (null: any node) was seen with until a time; for a batch. */
 export function eraseTraces(
@@ -37,12 +38,12 @@ export function eraseTraces(
       set: { untilMs: sql`MAX(until_at, excluded.until_at)`, finishedMs: sql`excluded.finished_at` },
     })
   if (ordinal === null) return [noted]
-  const { environmentId: environment, fromMs } = nodeTraces
   return [
     noted,
-    db
-      .delete(nodeTraces)
-      .where(and(eq(environment, environmentId), eq(nodeTraces.ordinal, ordinal), lte(fromMs, untilMs))),
+    // Without statistics SQLite would walk through the traces of the whole environment.
+    db.delete(nodeTraces).where(sql`(${sql.raw(KEY)}) IN (
+      SELECT ${sql.raw(KEY)} FROM node_traces INDEXED BY node_traces_by_node
+      WHERE environment_id = ${environmentId} AND ordinal = ${ordinal} AND from_at <= ${untilMs})`),
     db
       .update(nodes)
       .set({ hardwareUuidSeen: '', hardwareUuidSeenAtMs: null })
@@ -50,7 +51,6 @@ export function eraseTraces(
   ]
 }
 
-const KEY = 'environment_id, kind, value, ordinal, from_at'
 const DELETE_ERASED = `DELETE FROM node_traces WHERE (${KEY}) IN (SELECT ${KEY} FROM node_traces
   WHERE environment_id = ?1 AND from_at <= ?2 LIMIT ${ROWS_AT_ONCE})`
 const DELETE_ENDED = `DELETE FROM node_traces WHERE (${KEY}) IN (

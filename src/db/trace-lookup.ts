@@ -70,7 +70,7 @@ export interface NodeTraces {
 }
 
 const OF_NODE = `SELECT n.hardware_uuid_seen AS uuid, n.hardware_uuid, n.hardware_uuid_seen_at AS uuidAtMs,
-    (SELECT json_group_array(json_array(t.kind, t.value, t.from_at)) FROM node_traces AS t
+    (SELECT json_group_array(json_array(t.kind, t.value, t.from_at)) FROM node_traces AS t INDEXED BY node_traces_by_node
       WHERE t.environment_id = n.environment_id AND t.ordinal = n.ordinal AND t.to_at IS NULL AND ${NOT_ERASED}) AS traces
   FROM nodes AS n WHERE n.id = ?1`
 

@@ -190,7 +190,9 @@ describe('what D1 is told', () => {
   it('brings nothing back that was erased', async () => {
     await enrollHost(server, 'erased')
     const ordinal = await ordinalOf(server, 'erased')
-    await server.env.DB.prepare('INSERT INTO trace_erasures VALUES (?1, ?2, 2000000)')
+    await server.env.DB.prepare(
+      'INSERT INTO trace_erasures (environment_id, ordinal, until_at) VALUES (?1, ?2, 2000000)',
+    )
       .bind(environmentId, ordinal)
       .run()
     const told = [news(ordinal, { addresses: [at('192.0.2.1', 1_000), at('192.0.2.2', 3_000)] })]
