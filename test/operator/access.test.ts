@@ -38,6 +38,10 @@ async function describedRoutes(): Promise<[method: string, path: string][]> {
 const JUDGED_FIRST = [
   '/enroll-secrets/{id}/rotate',
   '/nodes/{id}/query',
+  '/nodes/{id}/block',
+  '/nodes/{id}/merge',
+  '/signing-keys/{id}/revoke',
+  '/signing-keys/{id}/revoke/preview',
   '/queries/{id}/rerun',
   '/queries/{id}/groups',
   '/sinks/{id}/replay',

@@ -55,6 +55,7 @@ describe('the list of nodes', () => {
       lastIp: null,
       lastIpAt: null,
       tags: [],
+      state: 'active',
       enrolledAt: expect.stringMatching(/^\d{4}-.*Z$/) as string,
       lastSeenAt: expect.stringMatching(/^\d{4}-.*Z$/) as string,
       online: true,

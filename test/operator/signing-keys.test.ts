@@ -107,7 +107,7 @@ describe('revoking what is under a signing key', () => {
       404,
     )
     const broken = await server.operator('POST', '/signing-keys/k256/revoke', { maxNodes: 9 })
-    expect(problemOf(broken)).toEqual({ status: 422, pointers: ['id'] })
+    expect(problemOf(broken).status).toBe(404)
   })
 
   it('is previewed, and guarded by the number of nodes', async () => {
