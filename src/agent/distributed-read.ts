@@ -45,7 +45,12 @@ function replyTo(context: AgentContext, node: AuthenticatedNode): AgentOutcome |
 function isIdle({ snapshots }: AgentContext, { identity, head }: AuthenticatedNode): boolean {
   const mayConcern = (part: string) => snapshots.known.nodeSet(part)?.has(identity.ordinal) ?? true
   if (head.accelerated !== undefined && mayConcern(head.accelerated.part)) return false
-  return !head.queries.some(({ targetPart }) => mayConcern(targetPart))
+  return !head.queries.some((query) => isLate(query, identity.ordinal) || mayConcern(query.targetPart))
+}
+
+/** Whether a node enrolled after the query was opened for all: no part is looked into, nor is it asked of anybody else. */
+function isLate({ openFrom }: HeadQuery, ordinal: number): boolean {
+  return openFrom !== undefined && ordinal > openFrom
 }
 
 async function replyWithWork(context: AgentContext, node: AuthenticatedNode): Promise<AgentOutcome> {
@@ -94,8 +99,10 @@ async function queriesTargeting(
   const targeting: HeadQuery[] = []
   for (const query of head.queries) {
     if (query.expiresAtMs <= context.receivedAtMs || asked.has(query.number)) continue
-    const targets = await context.snapshots.nodeSet(environmentId, query.targetPart, context)
-    if (targets.has(ordinal)) targeting.push(query)
+    const isMeant =
+      isLate(query, ordinal) ||
+      (await context.snapshots.nodeSet(environmentId, query.targetPart, context)).has(ordinal)
+    if (isMeant) targeting.push(query)
   }
   return targeting
 }

@@ -46,10 +46,17 @@ export async function readQueryFate(
   db: D1Database,
   environmentId: string,
   number: number,
-): Promise<'open' | 'complete' | 'stopped' | 'expired' | null> {
-  const row = await db
-    .prepare('SELECT status FROM queries WHERE environment_id = ?1 AND number = ?2 AND erased_at IS NULL')
+): Promise<QueryFate | null> {
+  return db
+    .prepare(
+      'SELECT status, targeted FROM queries WHERE environment_id = ?1 AND number = ?2 AND erased_at IS NULL',
+    )
     .bind(environmentId, number)
-    .first<{ status: 'open' | 'complete' | 'stopped' | 'expired' }>()
-  return row?.status ?? null
+    .first<QueryFate>()
+}
+
+export interface QueryFate {
+  status: 'open' | 'complete' | 'stopped' | 'expired'
+  /** Nodes that enrolled since may be among them. */
+  targeted: number
 }

@@ -41,6 +41,8 @@ export interface EnvironmentRows {
     maxRowsPerNode?: number | null
     /** 1 where nodes that enroll later are asked too: it is not over when all have answered. */
     staysOpen?: number
+    /** Of a query to all nodes: those above this ordinal are asked as soon as they are there. */
+    openFrom?: number | null
     discovery: string | null
     chunks: { chunk: number; bits: Bytes }[]
   }[]
@@ -105,7 +107,8 @@ const ROLLOUT_MEMBERS = `SELECT rollout_id AS id, chunk, bits FROM rollout_membe
   (SELECT id FROM rollouts WHERE (${UNDER_WAY}) OR (environment_id = ?1 AND clearing = 1))`
 const OPEN_QUERIES = `SELECT number, id, kind, sql, shards, expires_at AS expiresAtMs,
   log_results AS logResults, discovery, max_rows_per_node AS maxRowsPerNode,
-  late_from IS NOT NULL AS staysOpen FROM queries
+  late_from IS NOT NULL AS staysOpen,
+  CASE WHEN json_extract(targets, '$.all') = 1 THEN late_from END AS openFrom FROM queries
   WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL ORDER BY number`
 const OPEN_TARGETS = `SELECT number, chunk, bits FROM query_targets WHERE environment_id = ?1 AND number IN
   (SELECT number FROM queries WHERE environment_id = ?1 AND status = 'open' AND erased_at IS NULL)`

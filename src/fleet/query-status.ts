@@ -9,9 +9,11 @@ interface Counted {
   failed: number
   denylisted: number
   notApplicable: number
+  /** Asked, and not among `targeted` yet. */
+  late?: number
 }
 
-export interface QueryCounts extends Counted {
+export interface QueryCounts extends Omit<Counted, 'late'> {
   targeted: number
   /** Neither answered nor found not to apply; of an ended query they will not be asked any more. */
   pending: number
@@ -29,9 +31,10 @@ export interface QueryFacts {
 
 export function queryCounts(query: QueryFacts, counted: Counted, nowMs: number): QueryCounts {
   const { offered, answered, failed, denylisted, notApplicable } = counted
-  const pending = Math.max(0, query.targeted - answered - notApplicable)
+  const targeted = query.targeted + (counted.late ?? 0)
+  const pending = Math.max(0, targeted - answered - notApplicable)
   const expired = statusOf(query, pending, nowMs) === 'expired' ? pending : 0
-  return { targeted: query.targeted, offered, answered, failed, denylisted, notApplicable, expired, pending }
+  return { targeted, offered, answered, failed, denylisted, notApplicable, expired, pending }
 }
 
 /** D1 hears of an end a little later than it happens: completeness and expiry are seen here at once. */

@@ -6,7 +6,14 @@
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { encodeMessage } from '../logs/message.ts'
-import { ANSWER_MESSAGES_AT_ONCE, LOG_ANSWERS_AGAIN_AFTER_MS } from './constants.ts'
+import {
+  ANSWER_MESSAGES_AT_ONCE,
+  LOG_ANSWERS_AGAIN_AFTER_MS,
+  LOG_ANSWERS_WITHIN_MS,
+  MAX_ANSWERS_TO_LOG,
+  MAX_ANSWER_BYTES_TO_LOG,
+  REPORT_LAST_AFTER_MS,
+} from './constants.ts'
 
 /**
  * A step of the shard's schema. `logged` is the arrival (arrival-store.ts) up to which the consumer confirmed that the
@@ -100,6 +107,20 @@ export class AnswerLog {
     return sentAtMs === null ? null : sentAtMs + LOG_ANSWERS_AGAIN_AFTER_MS
   }
 
+  /** The next answers of a query that are to become lines, of those that `read` gives; null: there are none. */
+  async next(
+    number: number,
+    queryId: string | null,
+    read: (after: number, limit: number, maxBytes: number) => Promise<(AnswerToLog & { arrival: number })[]>,
+  ): Promise<AnswersToLog | null> {
+    const after = this.loggedUpTo(number)
+    const answers = await read(after, MAX_ANSWERS_TO_LOG, MAX_ANSWER_BYTES_TO_LOG)
+    const upTo = answers.at(-1)?.arrival
+    if (queryId !== null && upTo !== undefined) return { queryId, after, upTo, answers }
+    this.confirm(number, after, after)
+    return null
+  }
+
   /** The arrival up to which a query is logged. */
   loggedUpTo(number: number): number {
     const [row] = this.#sql
@@ -108,8 +129,11 @@ export class AnswerLog {
     return row?.logged ?? 0
   }
 
-  /** The consumer archived the answers up to this arrival; `last` is the newest there is. */
-  confirm(number: number, upTo: number, last: number): void {
+  /**
+   * The consumer archived the answers up to this arrival; `last` is the newest there is. Returns how soon it is to be told
+   * of those that are left; null: there are none.
+   */
+  confirm(number: number, upTo: number, last: number): number | null {
     this.#sql.exec(
       `UPDATE answer_log SET logged = MAX(logged, ?2), sent_at_ms = 0, pending = MAX(logged, ?2) < ?3
        WHERE number = ?1`,
@@ -117,6 +141,9 @@ export class AnswerLog {
       upTo,
       last,
     )
+    if (last <= upTo) return null
+    // Those that trickle in wait for others; a backlog goes on at once.
+    return last - upTo >= MAX_ANSWERS_TO_LOG ? REPORT_LAST_AFTER_MS : LOG_ANSWERS_WITHIN_MS
   }
 
   erase(number: number): void {

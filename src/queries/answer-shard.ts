@@ -7,19 +7,21 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Standing } from '../fleet/straggler.ts'
 import type { Bytes } from '../lib/bytes.ts'
+import { runDuties } from '../lib/duties.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import type { AnswerCounts, AnswerPosition, AnswerRecord, NewAnswer, WriteTally } from './answer.ts'
 import { ArrivalStore, type ArrivalWithRows } from './arrival-store.ts'
 import { AnswerLog, type AnswersToLog } from './answer-log.ts'
+import { CarveLinkStore } from './carve-link-store.ts'
 import { linkCarves, noteCarves } from './carve-linker.ts'
 import * as limits from './constants.ts'
 import { CountStore } from './count-store.ts'
 import { cutRows } from './cut-rows.ts'
 import { learnQueries } from './learn-queries.ts'
-import { feedStub } from './shard-name.ts'
-import { offerTo, type OfferedQuery } from './shard-offers.ts'
+import { feedStub, shardPlaceOf, type ShardPlace } from './shard-name.ts'
+import { offerTo, settledAmong, type OfferedQuery } from './shard-offers.ts'
 import { RemainingReports } from './remaining-reports.ts'
-import { ResultMover, type ShardPlace } from './result-mover.ts'
+import { ResultMover } from './result-mover.ts'
 import { SegmentStore } from './segment-store.ts'
 import { SHARD_SCHEMA, ShardStore, type ShardQuery } from './shard-store.ts'
 import { settledOrdinals, standingsOf, type SettledKind } from './standing-store.ts'
@@ -36,6 +38,7 @@ export class AnswerShard extends DurableObject<Env> {
   readonly #watches: ShardWatches
   readonly #segments: SegmentStore
   readonly #counts: CountStore
+  readonly #carveLinks: CarveLinkStore
   readonly #rows: StoredRows
   readonly #mover: ResultMover
   readonly #reports: RemainingReports
@@ -49,6 +52,7 @@ export class AnswerShard extends DurableObject<Env> {
     this.#watches = new ShardWatches(this.#arrivals, (number, report) => this.#tellFeed(number, report))
     this.#segments = new SegmentStore(ctx.storage)
     this.#counts = new CountStore(ctx.storage)
+    this.#carveLinks = new CarveLinkStore(ctx.storage.sql)
     const stores = {
       answers: this.#store,
       arrivals: this.#arrivals,
@@ -72,7 +76,15 @@ export class AnswerShard extends DurableObject<Env> {
     const stores = { queries: this.#store, arrivals: this.#arrivals }
     const offered = offerTo(ordinal, open, stores, Date.now(), maxBytes)
     for (const { number } of offered) this.#watches.changed(number)
+    const answered = settledAmong(ordinal, open, stores)
+    if (answered.length > 0) await this.#reportLater(answered)
     return offered
+  }
+
+  /** The edge is told in a while: it sends nodes here that are not waited for. */
+  async #reportLater(numbers: readonly number[]): Promise<void> {
+    for (const number of numbers) this.#store.markChanged(number)
+    await this.#wakeWithin(limits.REPORT_EVERY_MS)
   }
 
   /**
@@ -104,9 +116,15 @@ export class AnswerShard extends DurableObject<Env> {
     return maxRows === null ? answer : cutRows(answer, maxRows)
   }
 
-  /** Nodes of this shard that enrolled since are asked too. False where the query is not known here yet. */
-  addTargets(number: number, added: Bytes): boolean {
-    return this.#store.addTargets(number, added)
+  /**
+   * Nodes of this shard that enrolled since are asked too; up to that ordinal there are no others. False where the query is
+   * not known here yet.
+   */
+  async addTargets(number: number, added: Bytes, upTo: number | null = null): Promise<boolean> {
+    const isKnown = this.#store.addTargets(number, added, upTo)
+    // Some may have answered already.
+    if (isKnown) await this.#reportLater([number])
+    return isKnown
   }
 
   /** A node that once said "does not apply" may still answer; after an answer nothing counts any more. */
@@ -127,7 +145,7 @@ export class AnswerShard extends DurableObject<Env> {
     else {
       this.#store.putAnswer(answer, node, nowMs)
       this.#arrivals.dropNotApplicable(number, node.ordinal)
-      if (query.kind === 'carve') noteCarves(this.#store, answer, node)
+      if (query.kind === 'carve') noteCarves(this.#carveLinks, answer, node)
     }
     this.#store.markChanged(number)
     if (query.closed) this.#segments.moveLater(number, nowMs + limits.MOVE_LATE_AFTER_MS)
@@ -171,25 +189,17 @@ export class AnswerShard extends DurableObject<Env> {
   }
 
   /** The next answers of a query that are to become log lines, with their rows; null: there are none. */
-  async answersToLog(number: number): Promise<AnswersToLog | null> {
-    const query = this.#store.query(number)
-    const after = this.#log.loggedUpTo(number)
-    const { MAX_ANSWERS_TO_LOG: most, MAX_ANSWER_BYTES_TO_LOG: mostBytes } = limits
-    const answers = await this.arrivals(number, after, most, mostBytes)
-    const upTo = answers.at(-1)?.arrival
-    if (query !== null && upTo !== undefined) return { queryId: query.id, after, upTo, answers }
-    this.#log.confirm(number, after, after)
-    return null
+  answersToLog(number: number): Promise<AnswersToLog | null> {
+    const queryId = this.#store.query(number)?.id ?? null
+    return this.#log.next(number, queryId, (after, most, mostBytes) =>
+      this.arrivals(number, after, most, mostBytes),
+    )
   }
 
   /** The answers up to this arrival are log lines in the archive. */
   async confirmLogged(number: number, upTo: number): Promise<void> {
-    const last = this.#arrivals.lastArrival(number)
-    this.#log.confirm(number, upTo, last)
-    if (last <= upTo) return
-    // Those that trickle in wait for others; a backlog goes on at once.
-    const isBacklog = last - upTo >= limits.MAX_ANSWERS_TO_LOG
-    await this.#wakeWithin(isBacklog ? limits.REPORT_LAST_AFTER_MS : limits.LOG_ANSWERS_WITHIN_MS)
+    const dueInMs = this.#log.confirm(number, upTo, this.#arrivals.lastArrival(number))
+    if (dueInMs !== null) await this.#wakeWithin(dueInMs)
   }
 
   /** How far an operator's count of this query's rows came, under its key; null: it is not begun. */
@@ -242,23 +252,14 @@ export class AnswerShard extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
-    let failed = false
-    const duties = [
+    const isDone = await runDuties('answer-shard-alarm', [
       () => this.#linkCarves(),
       () => this.#reports.report(),
       () => this.#log.tell(this.env.LOGS, this.#place),
       () => this.#mover.run(),
-    ]
-    for (const duty of duties) {
-      try {
-        await duty()
-      } catch (error) {
-        failed = true
-        console.error(JSON.stringify({ event: 'answer-shard-alarm', error: String(error) }))
-      }
-    }
+    ])
     const nowMs = Date.now()
-    if (failed) return this.ctx.storage.setAlarm(nowMs + TRY_AGAIN_AFTER_MS)
+    if (!isDone) return this.ctx.storage.setAlarm(nowMs + TRY_AGAIN_AFTER_MS)
     if (this.#store.changedNumbers().length > 0)
       await this.ctx.storage.setAlarm(nowMs + limits.REPORT_EVERY_MS)
     for (const dueMs of [this.#log.nextDueMs(), this.#segments.nextDueMs()])
@@ -266,9 +267,7 @@ export class AnswerShard extends DurableObject<Env> {
   }
 
   get #place(): ShardPlace {
-    const [environmentId, shards, shard] = (this.ctx.id.name ?? '').split('/')
-    if (environmentId === undefined || shard === undefined) throw new Error('the object is addressed by name')
-    return { environmentId, shards: Number(shards), shard: Number(shard) }
+    return shardPlaceOf(this.ctx.id.name)
   }
 
   #tellFeed(number: number, report: ShardReport): Promise<boolean> {
@@ -282,13 +281,13 @@ export class AnswerShard extends DurableObject<Env> {
 
   /** Asks the environment for definitions of queries that are new here. */
   #learn(numbers: readonly number[]): Promise<void> {
-    const definitions = (unknown: number[]) => this.#environment().definitions(unknown)
-    return learnQueries(this.#store, numbers, () => this.#place, definitions)
+    const ask = (unknown: number[]) => this.#environment().definitions(unknown)
+    return learnQueries(this.#store, numbers, () => this.#place, ask)
   }
 
   async #linkCarves(): Promise<void> {
-    const more = await linkCarves(this.env.DB, this.#store, this.#place.environmentId)
-    if (more) await this.#wakeWithin(0)
+    const links = { links: this.#carveLinks, queries: this.#store }
+    if (await linkCarves(this.env.DB, links, this.#place.environmentId)) await this.#wakeWithin(0)
   }
 
   async #wakeWithin(ms: number): Promise<void> {

@@ -51,6 +51,8 @@ export interface AnswerCounts {
   denylisted: number
   /** The discovery query said no. */
   notApplicable: number
+  /** Of those, how many the query's targets do not have yet. Absent from Workers of before there was an open range. */
+  late?: number
 }
 
 export const NO_ANSWERS: Readonly<AnswerCounts> = {
@@ -69,6 +71,7 @@ export function sumOfCounts(counts: readonly AnswerCounts[]): AnswerCounts {
     sum.failed += each.failed
     sum.denylisted += each.denylisted
     sum.notApplicable += each.notApplicable
+    sum.late = (sum.late ?? 0) + (each.late ?? 0)
   }
   return sum
 }

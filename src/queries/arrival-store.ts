@@ -40,6 +40,11 @@ export interface Arrival extends AnswerRecord {
   arrival: number
 }
 
+/** Nodes that were asked and are not among the targets yet. */
+const LATE = `SELECT COALESCE((SELECT ${['offers', 'answers', 'not_applicable']
+  .map((table) => `(SELECT COUNT(*) FROM ${table} WHERE number = q.number AND ordinal > q.late_from)`)
+  .join(' + ')} FROM queries AS q WHERE q.number = ?), 0) AS count`
+
 export class ArrivalStore {
   readonly #sql: SqlStorage
 
@@ -64,7 +69,8 @@ export class ArrivalStore {
     )
     const notApplicable = this.#count('SELECT COUNT(*) AS count FROM not_applicable WHERE number = ?', number)
     const waiting = this.#count('SELECT COUNT(*) AS count FROM offers WHERE number = ?', number)
-    return { answered, failed, denylisted, notApplicable, offered: answered + notApplicable + waiting }
+    const offered = answered + notApplicable + waiting
+    return { answered, failed, denylisted, notApplicable, offered, late: this.#count(LATE, number) }
   }
 
   /** The arrival of the newest answer; 0: there is none. */

@@ -3,6 +3,7 @@
 import { failRequestedCarve, linkCarve } from '../db/carve-links.ts'
 import { Deadline } from '../lib/deadline.ts'
 import type { NewAnswer } from './answer.ts'
+import type { CarveLinkStore } from './carve-link-store.ts'
 import type { ShardStore } from './shard-store.ts'
 
 /** Carve links that one round brings to D1. */
@@ -12,21 +13,25 @@ const LINKED_WITHIN_MS = 10_000
 
 /** Notes what an answer to a carve query says. */
 export function noteCarves(
-  store: ShardStore,
+  links: CarveLinkStore,
   answer: NewAnswer,
   node: { ordinal: number; nodeId: string },
 ): void {
   const { number, carves } = answer
   const message =
     answer.message === '' ? 'the agent found nothing to carve, or its carver is off' : answer.message
-  store.putCarveLink({ number, ...node, carves, message })
+  links.put({ number, ...node, carves, message })
 }
 
 /** Level-triggered, so a failure is only a delay. True: there are more. */
-export async function linkCarves(db: D1Database, store: ShardStore, environmentId: string): Promise<boolean> {
+export async function linkCarves(
+  db: D1Database,
+  { links, queries }: { links: CarveLinkStore; queries: ShardStore },
+  environmentId: string,
+): Promise<boolean> {
   const deadline = new Deadline(LINKED_WITHIN_MS)
-  for (const link of store.carveLinks(LINKS_PER_ROUND)) {
-    const query = store.query(link.number)
+  for (const link of links.some(LINKS_PER_ROUND)) {
+    const query = queries.query(link.number)
     const nowMs = Date.now()
     if (query !== null) {
       const request = { environmentId, nodeId: link.nodeId, queryId: query.id }
@@ -35,7 +40,7 @@ export async function linkCarves(db: D1Database, store: ShardStore, environmentI
       }
       for (const carve of link.carves) await deadline.run(linkCarve(db, { ...request, ...carve }, nowMs))
     }
-    store.dropCarveLink(link.number, link.ordinal)
+    links.drop(link.number, link.ordinal)
   }
-  return store.carveLinks(1).length > 0
+  return links.some(1).length > 0
 }

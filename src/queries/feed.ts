@@ -33,6 +33,9 @@ const SIGN_OF_LIFE_EVERY_MS = 15_000
 /** The environment hears of an operator's actions at most this often. */
 const ACTION_EVERY_MS = 5_000
 
+/** What D1 says of a query that is erased. */
+const GONE = { status: 'stopped', targeted: 0 } as const
+
 /** What survives hibernation with a WebSocket. */
 interface Attachment {
   viewer: Viewer
@@ -93,12 +96,16 @@ export class Feed extends DurableObject<Env> {
 
   /** A shard says what it has of the query. False: nobody watches. */
   report(shard: number, report: ShardReport): boolean {
-    if (this.#store.query() === null || !this.#isWatched()) {
+    const query = this.#store.query()
+    if (query === null || !this.#isWatched()) {
       this.#shards.forget()
       return false
     }
+    const before = this.#store.reports().get(shard)?.counts.late ?? 0
     this.#shards.take(shard, report)
-    this.#wake()
+    // Nodes that enrolled since are among D1's targets now.
+    if ((report.counts.late ?? 0) < before) this.ctx.waitUntil(this.#readFate(query).then(() => this.#wake()))
+    else this.#wake()
     return true
   }
 
@@ -154,8 +161,9 @@ export class Feed extends DurableObject<Env> {
   async #readFate(query: WatchedQuery): Promise<void> {
     try {
       const fate = readQueryFate(this.env.DB, query.environmentId, query.number)
-      const status = await new Deadline(FATE_WITHIN_MS).run(fate)
-      if (status !== query.status) this.#store.putQuery({ ...query, status: status ?? 'stopped' })
+      const { status, targeted } = (await new Deadline(FATE_WITHIN_MS).run(fate)) ?? GONE
+      if (status !== query.status || targeted > query.targeted)
+        this.#store.putQuery({ ...query, status, targeted: Math.max(targeted, query.targeted) })
     } catch (error) {
       console.warn(JSON.stringify({ event: 'feed-without-d1', error: String(error) }))
     }

@@ -41,7 +41,11 @@ async function askLate(env: Env, query: LateQuery, nowMs: number): Promise<void>
     const added = late.filter((ordinal) => shardOf(ordinal, shards) === shard)
     // A shard that does not know the query yet will learn it with its new targets.
     if (added.size > 0)
-      await answerShardStub(env, environmentId, shards, shard).addTargets(number, added.toBytes())
+      await answerShardStub(env, environmentId, shards, shard).addTargets(
+        number,
+        added.toBytes(),
+        query.highestOrdinal,
+      )
   }
   const targets = await targetsOfQuery(env.DB, query)
   targets.addAll(late)

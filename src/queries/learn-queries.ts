@@ -3,7 +3,7 @@
 import { NodeSet } from '../fleet/node-set.ts'
 import type { QueryDefinition } from '../snapshot/compile.ts'
 import { shardOf } from '../snapshot/remaining.ts'
-import type { ShardPlace } from './result-mover.ts'
+import type { ShardPlace } from './shard-name.ts'
 import type { ShardStore } from './shard-store.ts'
 
 /**

@@ -9,6 +9,7 @@ import { Deadline } from '../lib/deadline.ts'
 import type { AnswerLog } from './answer-log.ts'
 import * as limits from './constants.ts'
 import type { SegmentStore } from './segment-store.ts'
+import type { ShardPlace } from './shard-name.ts'
 import type { ShardStore } from './shard-store.ts'
 
 /** How long R2 may take for one call. */
@@ -16,12 +17,6 @@ const R2_WITHIN_MS = 10_000
 /** R2's delete takes 1,000 keys (Cloudflare R2 limits). */
 const OBJECTS_AT_ONCE = 1_000
 const QUERIES_AT_ONCE = 100
-
-export interface ShardPlace {
-  environmentId: string
-  shards: number
-  shard: number
-}
 
 /** Where the segments of a query's answers in one shard lie in the archive bucket. */
 export function segmentPrefix({ environmentId, shards, shard }: ShardPlace, queryId: string): string {

@@ -9,3 +9,17 @@ export function answerShardStub(env: Env, environmentId: string, shards: number,
 export function feedStub(env: Env, environmentId: string, number: number) {
   return env.FEED.getByName(`${environmentId}/${number}`)
 }
+
+/** Which share of which environment a shard has. */
+export interface ShardPlace {
+  environmentId: string
+  shards: number
+  shard: number
+}
+
+/** The place that a shard's name says. Throws where an object has none. */
+export function shardPlaceOf(name: string | undefined): ShardPlace {
+  const [environmentId, shards, shard] = (name ?? '').split('/')
+  if (environmentId === undefined || shard === undefined) throw new Error('the object is addressed by name')
+  return { environmentId, shards: Number(shards), shard: Number(shard) }
+}

@@ -52,6 +52,18 @@ export function offerTo(
   return chosen.map(({ number, sql, discovery }) => ({ number, sql, discovery }))
 }
 
+/** Those of these queries that the node has settled, and that no report is to come of: the edge should know. */
+export function settledAmong(
+  ordinal: number,
+  open: readonly number[],
+  { queries, arrivals }: { queries: ShardStore; arrivals: ArrivalStore },
+): number[] {
+  return open.filter((number) => {
+    const isSettled = queries.hasAnswer(number, ordinal) || arrivals.isNotApplicable(number, ordinal)
+    return isSettled && queries.query(number)?.changed === false
+  })
+}
+
 function candidatesFor(
   ordinal: number,
   open: readonly number[],
@@ -62,7 +74,8 @@ function candidatesFor(
     const query = queries.query(number)
     if (query === null || query.expiresAtMs <= nowMs || queries.hasAnswer(number, ordinal)) return []
     if (arrivals.isNotApplicable(number, ordinal)) return []
-    if (!NodeSet.fromBytes(query.targets).has(ordinal)) return []
+    const isLate = query.lateFrom !== null && ordinal > query.lateFrom
+    if (!isLate && !NodeSet.fromBytes(query.targets).has(ordinal)) return []
     const before = queries.offer(number, ordinal)
     const decision = decideOffer(before, OFFER_POLICY, nowMs)
     if (decision === 'wait' || decision === 'given-up') return []

@@ -36,6 +36,8 @@ export const SHARD_SCHEMA = [
   SEGMENT_SCHEMA_STEP,
   OFFERS_KEPT_SCHEMA_STEP,
   COUNT_SCHEMA_STEP,
+  // Nodes above this ordinal are asked, though they are not among the targets yet.
+  'ALTER TABLE queries ADD COLUMN late_from INTEGER',
 ]
 
 /** A query as a shard knows it: the targets are those of this shard only. */
@@ -44,14 +46,8 @@ export interface ShardQuery extends QueryDefinition {
   changed: boolean
   /** Nobody is offered it any more; late answers are still taken. */
   closed: boolean
-}
-
-export interface CarveLink {
-  number: number
-  ordinal: number
-  nodeId: string
-  carves: { carveId: string; path: string }[]
-  message: string
+  /** A number: nodes above this ordinal are asked, too. */
+  lateFrom: number | null
 }
 
 interface QueryRow extends Record<string, SqlStorageValue> {
@@ -60,6 +56,7 @@ interface QueryRow extends Record<string, SqlStorageValue> {
   reported_at_ms: number
   changed: number
   closed: number
+  late_from: number | null
 }
 
 interface RecordRow extends Record<string, SqlStorageValue> {
@@ -84,7 +81,7 @@ export class ShardStore {
   query(number: number): ShardQuery | null {
     const [row] = this.#sql
       .exec<QueryRow>(
-        'SELECT definition, targets, reported_at_ms, changed, closed FROM queries WHERE number = ?',
+        'SELECT definition, targets, reported_at_ms, changed, closed, late_from FROM queries WHERE number = ?',
         number,
       )
       .toArray()
@@ -95,25 +92,32 @@ export class ShardStore {
       reportedAtMs: row.reported_at_ms,
       changed: row.changed === 1,
       closed: row.closed === 1,
+      lateFrom: row.late_from,
     }
   }
 
   putQuery({ targets, ...definition }: QueryDefinition): void {
     this.#sql.exec(
-      'INSERT OR IGNORE INTO queries (number, definition, targets) VALUES (?, ?, ?)',
+      'INSERT OR IGNORE INTO queries (number, definition, targets, late_from) VALUES (?, ?, ?, ?)',
       definition.number,
       JSON.stringify(definition),
       targets,
+      definition.openFrom ?? null,
     )
   }
 
-  /** False where the query is not there. */
-  addTargets(number: number, added: Bytes): boolean {
+  /** Nodes up to the ordinal are targets, or not meant. False where the query is not there. */
+  addTargets(number: number, added: Bytes, upTo: number | null): boolean {
     const query = this.query(number)
     if (query === null) return false
     const targets = NodeSet.fromBytes(query.targets)
     targets.addAll(NodeSet.fromBytes(added))
-    this.#sql.exec('UPDATE queries SET targets = ? WHERE number = ?', targets.toBytes(), number)
+    this.#sql.exec(
+      'UPDATE queries SET targets = ?2, late_from = MAX(late_from, COALESCE(?3, 0)) WHERE number = ?1',
+      number,
+      targets.toBytes(),
+      upTo,
+    )
     return true
   }
 
@@ -246,31 +250,6 @@ export class ShardStore {
       )
       .toArray()
     return concatBytes([first.data, ...rest.map(({ data }) => data)].map((data) => new Uint8Array(data)))
-  }
-
-  putCarveLink(link: CarveLink): void {
-    this.#sql.exec(
-      'INSERT OR REPLACE INTO carve_links (number, ordinal, node_id, carves, message) VALUES (?, ?, ?, ?, ?)',
-      link.number,
-      link.ordinal,
-      link.nodeId,
-      JSON.stringify(link.carves),
-      link.message,
-    )
-  }
-
-  carveLinks(limit: number): CarveLink[] {
-    return this.#sql
-      .exec<{ number: number; ordinal: number; nodeId: string; carves: string; message: string }>(
-        'SELECT number, ordinal, node_id AS nodeId, carves, message FROM carve_links LIMIT ?',
-        limit,
-      )
-      .toArray()
-      .map((row) => ({ ...row, carves: JSON.parse(row.carves) as CarveLink['carves'] }))
-  }
-
-  dropCarveLink(number: number, ordinal: number): void {
-    this.#sql.exec('DELETE FROM carve_links WHERE number = ? AND ordinal = ?', number, ordinal)
   }
 
   isErased(number: number): boolean {

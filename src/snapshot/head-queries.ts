@@ -59,12 +59,13 @@ export class HeadQueries {
   }
 
   async #count(query: ReturnType<EnvironmentStore['queries']>[number]): Promise<HeadQuery | null> {
-    const { number, kind, shards, expiresAtMs } = query
+    const { number, kind, shards, expiresAtMs, openFrom = null } = query
     const remaining = remainingOf(query, this.#store.remaining(number))
-    if (remaining.size === 0) return null
+    if (remaining.size === 0 && openFrom === null) return null
     const bytes = remaining.toBytes()
     const targetPart = await partHash(bytes)
     this.#store.putPart(targetPart, bytes)
-    return { number, kind, shards, expiresAtMs, targetPart }
+    const known = { number, kind, shards, expiresAtMs, targetPart }
+    return openFrom === null ? known : { ...known, openFrom }
   }
 }
