@@ -50,15 +50,16 @@ export class KeyWatch {
   }
 
   /** Notes the keys that nodes came with; those of issue time 0 came with none. */
-  take(seen: readonly { ordinal: number; keyIssuedAtS: number; atS: number }[]): void {
-    for (const { ordinal, keyIssuedAtS: issuedS, atS } of seen) {
+  take(seen: readonly { ordinal: number; keyIssuedAtS: number; atS: number }[], nowS: number): void {
+    for (const { ordinal, keyIssuedAtS: issuedS, ...sighting } of seen) {
       const newestS = this.#newest.newestS(ordinal)
       // What nearly all of them are.
       if (issuedS === 0 || (issuedS === newestS && !this.#watched.has(ordinal))) continue
       const watched = this.#watched.get(ordinal)
-      const before = watched?.use ?? (newestS === 0 ? null : { newestS, older: null })
+      const before = notAhead(watched?.use ?? (newestS === 0 ? null : { newestS, older: null }), nowS)
+      const atS = Math.min(sighting.atS, nowS)
       const use = noteKeyUse(before, { issuedS, atS })
-      if (use === before) continue
+      if (use === before && (watched === undefined || use === watched.use)) continue
       if (use.newestS !== newestS) this.#newest.setNewest(ordinal, use.newestS)
       this.#keep(ordinal, use, use.newestS === before?.newestS ? (watched?.toldAtS ?? 0) : 0)
     }
@@ -95,6 +96,12 @@ export class KeyWatch {
     const values = [older.issuedS, older.turns, older.last, older.atS, toldAtS]
     this.#sql.exec(insert, ordinal, newestS, ...values)
   }
+}
+
+/** What is still to come was noted by a clock that was wrong: nothing would count until then. */
+function notAhead(use: KeyUse | null, nowS: number): KeyUse | null {
+  if (use?.older === undefined || use.older === null || use.older.atS <= nowS) return use
+  return { ...use, older: { ...use.older, atS: nowS } }
 }
 
 function watchedOf(row: Row): Watched {

@@ -67,7 +67,7 @@ export class Presence extends DurableObject<Env> {
   ): Promise<void> {
     const nowMs = Date.now()
     // Before the chunks are written: what keys are new goes with them.
-    this.#keys.take(rides)
+    this.#keys.take(rides, Math.floor(nowMs / 1_000))
     this.#note(sightings, counters, nowMs)
     this.ctx.waitUntil(this.#reportClones())
     if (this.#agents.take(rides, Math.floor(nowMs / 1_000))) await this.#handOver.plan()
