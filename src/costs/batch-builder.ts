@@ -2,8 +2,8 @@
 
 import type { LogOrigin } from '../logs/message.ts'
 import { BATCH_FORMAT, ORDINALS_PER_OBJECT } from './constants.ts'
-import type { CostBatch, QueryVersion } from './kinds.ts'
-import type { QueryError, ScheduleReading } from './report.ts'
+import type { CostBatch, SeenVersion } from './kinds.ts'
+import type { QueryTrouble, ScheduleReading } from './report.ts'
 import { versionOf } from './version.ts'
 
 export interface SeenReport {
@@ -11,10 +11,13 @@ export interface SeenReport {
   reading: ScheduleReading
 }
 
-export interface SeenError {
+export interface SeenTrouble {
   origin: LogOrigin
-  error: QueryError
+  trouble: QueryTrouble
 }
+
+/** Whether an environment's configuration has a name. */
+export type IsConfigured = (name: string) => boolean
 
 export interface ObjectBatch {
   environmentId: string
@@ -28,11 +31,12 @@ export class BatchBuilder {
   /** The fleet has the same few queries: each is hashed once. */
   readonly #hashes = new Map<string, string>()
 
-  async addReport({ origin, reading }: SeenReport): Promise<void> {
+  async addReport({ origin, reading }: SeenReport, isConfigured: IsConfigured): Promise<void> {
     const place = this.#place(origin)
     const queries: CostBatch['reports'][number]['queries'] = []
     for (const { name, sql, intervalS, ...values } of reading.rows) {
-      const version = { name, hash: await this.#hash(sql, intervalS), intervalS }
+      const hash = await this.#hash(sql, intervalS)
+      const version = { name, hash, intervalS, isConfigured: isConfigured(name) }
       queries.push({ ...values, query: indexOf(place, version) })
     }
     const { unixTimeS, isWhole } = reading
@@ -40,11 +44,12 @@ export class BatchBuilder {
     place.batch.reports.push(report)
   }
 
-  addError({ origin, error }: SeenError): void {
+  addTrouble({ origin, trouble }: SeenTrouble, isConfigured: IsConfigured): void {
     const place = this.#place(origin)
-    const query = indexOf(place, { name: error.name, hash: '', intervalS: 0 })
+    const { kind, name, unixTimeS } = trouble
+    const query = indexOf(place, { name, hash: '', intervalS: 0, isConfigured: isConfigured(name) })
     const { ordinal } = origin
-    place.batch.errors.push({ ordinal, query, unixTimeS: error.unixTimeS, receivedS: receivedS(origin) })
+    place.batch.troubles.push({ ordinal, query, kind, unixTimeS, receivedS: receivedS(origin) })
   }
 
   batches(): ObjectBatch[] {
@@ -59,7 +64,7 @@ export class BatchBuilder {
     const key = `${environmentId}/${Math.floor(ordinal / ORDINALS_PER_OBJECT)}`
     let place = this.#batches.get(key)
     if (place === undefined) {
-      const batch = { format: BATCH_FORMAT, queries: [], reports: [], errors: [] }
+      const batch = { format: BATCH_FORMAT, queries: [], reports: [], troubles: [] }
       place = { environmentId, ordinal, batch, indexes: new Map() }
       this.#batches.set(key, place)
     }
@@ -78,7 +83,7 @@ export class BatchBuilder {
 
 function indexOf(
   { batch, indexes }: { batch: CostBatch; indexes: Map<string, number> },
-  version: QueryVersion,
+  version: SeenVersion,
 ): number {
   const key = `${version.hash} ${version.name}`
   const known = indexes.get(key)

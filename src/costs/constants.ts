@@ -19,9 +19,12 @@ export const MAX_AHEAD_S = 600
 /** No report speaks of more time than this. */
 export const MAX_SPAN_S = 31 * DAY_S
 
-/** Agents' lines are claims: what one may take of our memory. Rows of one report; queries and versions of one object. */
+/** Agents' lines are claims: what one may take of our memory. Rows of one report. */
 export const MAX_ROWS = 2_000
+/** Versions of queries of one object; of one name; and of all beyond which only names of the configuration come in. */
 export const MAX_QUERIES = 5_000
+export const MAX_VERSIONS = 64
+export const MAX_UNCONFIGURED = 1_000
 export const MAX_NAME_CHARACTERS = 512
 /** Longest line that is read. Agents drop lines over 1 MiB by default (logger_tls_max_linesize, spec 4.4). */
 export const MAX_LINE_BYTES = 1_024 * 1_024

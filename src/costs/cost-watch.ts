@@ -1,6 +1,6 @@
 /**
  * What the consumer hands to the objects that keep costs: one call for each object and batch. What is lost on the way is
- * lost for now only: agents report totals, so the next report has it. Only counted errors do not come again.
+ * lost for now only: agents report totals, so the next report has it. Only what status lines say does not come again.
  */
 
 import { COST_QUERY_NAME } from '../config/built-in.ts'
@@ -10,14 +10,14 @@ import { Deadline } from '../lib/deadline.ts'
 import { environmentFactsOf } from '../logs/environment-facts.ts'
 import type { LineWatch, WatchedLine } from '../logs/line-watch.ts'
 import type { LogOrigin } from '../logs/message.ts'
-import { BatchBuilder, type SeenError, type SeenReport } from './batch-builder.ts'
+import { BatchBuilder, type IsConfigured, type SeenReport } from './batch-builder.ts'
 import { MAX_LINE_BYTES } from './constants.ts'
 import { costsStub } from './kinds.ts'
-import { mayTellOfError, readCostLine, readErrorLine } from './report.ts'
+import { mayTellOfTrouble, readCostLine, readTroubleLine } from './report.ts'
 
 /** Of one batch of a hundred messages; a row is some hundred bytes in memory. */
 const MAX_ROWS_OF_BATCH = 50_000
-const MAX_ERRORS_OF_BATCH = 10_000
+const MAX_TROUBLES_OF_BATCH = 10_000
 /** The batch's acknowledgements wait for this. */
 const TAKEN_WITHIN_MS = 5_000
 /** Objects that are called at once: six connections may wait (Workers limits). */
@@ -27,7 +27,8 @@ export class CostWatch implements LineWatch {
   readonly name = 'costs'
   readonly #env: Env
   readonly #reports: SeenReport[] = []
-  readonly #errors: { origin: LogOrigin; line: unknown }[] = []
+  readonly #troubles: { origin: LogOrigin; line: unknown }[] = []
+  readonly #names = new Map<string, IsConfigured>()
   #rows = 0
   #leftOut = 0
 
@@ -40,8 +41,9 @@ export class CostWatch implements LineWatch {
     if (type === 'snapshot' && name === COST_QUERY_NAME) this.#seeReport(origin, textOf(bytes))
     else if (type === 'status') {
       const text = textOf(bytes)
-      if (!mayTellOfError(text)) return
-      if (this.#errors.length < MAX_ERRORS_OF_BATCH) this.#errors.push({ origin, line: JSON.parse(text) })
+      if (!mayTellOfTrouble(text)) return
+      if (this.#troubles.length < MAX_TROUBLES_OF_BATCH)
+        this.#troubles.push({ origin, line: JSON.parse(text) })
       else this.#leftOut += 1
     }
   }
@@ -50,8 +52,13 @@ export class CostWatch implements LineWatch {
     if (this.#leftOut > 0)
       console.warn(JSON.stringify({ event: 'cost-lines-left-out', lines: this.#leftOut }))
     const builder = new BatchBuilder()
-    for (const report of this.#reports) await builder.addReport(report)
-    for (const error of await this.#namedErrors()) builder.addError(error)
+    for (const report of this.#reports)
+      await builder.addReport(report, await this.#isConfigured(report.origin.environmentId))
+    for (const { origin, line } of this.#troubles) {
+      const isConfigured = await this.#isConfigured(origin.environmentId)
+      const trouble = readTroubleLine(line, isConfigured)
+      if (trouble !== null) builder.addTrouble({ origin, trouble }, isConfigured)
+    }
     const batches = builder.batches()
     const denied = new Set<string>()
     for (let i = 0; i < batches.length; i += AT_ONCE)
@@ -74,16 +81,13 @@ export class CostWatch implements LineWatch {
     else this.#reports.push({ origin, reading })
   }
 
-  /** Names are looked up in the environment's configuration. */
-  async #namedErrors(): Promise<SeenError[]> {
-    const named: SeenError[] = []
-    for (const [environmentId, lines] of Map.groupBy(this.#errors, ({ origin }) => origin.environmentId)) {
-      const facts = await environmentFactsOf(this.#env, environmentId)
-      for (const { origin, line } of lines) {
-        const error = readErrorLine(line, (name) => facts.nameOf(name).query !== null)
-        if (error !== null) named.push({ origin, error })
-      }
-    }
-    return named
+  /** Names are looked up in the environment's configuration; one look for all lines. */
+  async #isConfigured(environmentId: string): Promise<IsConfigured> {
+    const known = this.#names.get(environmentId)
+    if (known !== undefined) return known
+    const facts = await environmentFactsOf(this.#env, environmentId)
+    const isConfigured = (name: string) => facts.nameOf(name).query !== null
+    this.#names.set(environmentId, isConfigured)
+    return isConfigured
   }
 }

@@ -22,6 +22,7 @@ import {
   emptyNode,
   gaugesOfLeaving,
   takeError,
+  takeKilled,
   takeReport,
   type GaugeChange,
   type NodeState,
@@ -72,7 +73,7 @@ export class Costs extends DurableObject<Env> {
       this.#queries = undefined
       throw error
     }
-    return { sawDenied: batch.reports.some(({ queries }) => queries.some(({ denylisted }) => denylisted)) }
+    return { sawDenied: tellsOfDenied(batch) }
   }
 
   /** Sums of versions over some days, a page of names at a time. */
@@ -97,7 +98,7 @@ export class Costs extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(Date.now() + (isMore ? SWEEP_ON_MS : SWEEP_EVERY_MS))
   }
 
-  #take({ queries, reports, errors }: CostBatch): void {
+  #take({ queries, reports, troubles }: CostBatch): void {
     const nowS = Math.floor(Date.now() / 1_000)
     const index = this.#index()
     const ids = queries.map((query) => index.idOf(query, nowS))
@@ -113,10 +114,14 @@ export class Costs extends DurableObject<Env> {
       gauges.push(...taken.gauges)
       for (const delta of taken.deltas) addDelta(day.tally(delta.id), report.ordinal, delta)
     }
-    for (const { ordinal, query, unixTimeS, receivedS } of [...errors].sort(byTime)) {
+    for (const { ordinal, query, kind, unixTimeS, receivedS } of [...troubles].sort(byTime)) {
       const id = ids[query] ?? null
-      if (id !== null && takeError(this.#state(states, ordinal), id, unixTimeS, receivedS))
-        day.tally(id).errors += 1
+      if (id === null) continue
+      const state = this.#state(states, ordinal)
+      if (kind === 'killed') {
+        const versions = index.idsOfName(queries[query]?.name ?? '').filter((other) => other !== id)
+        gauges.push(...takeKilled(state, versions, id, unixTimeS, receivedS))
+      } else if (takeError(state, id, unixTimeS, receivedS)) day.tally(id).errors += 1
     }
     for (const [ordinal, state] of states) this.#write(ordinal, state, nowS)
     day.write()
@@ -183,6 +188,11 @@ export class Costs extends DurableObject<Env> {
 
 function stateOf({ at_s: atS, facts, counters }: NodeRecord): NodeState {
   return nodeOfRow(atS, new Uint8Array(facts), new Uint8Array(counters))
+}
+
+function tellsOfDenied({ reports, troubles }: CostBatch): boolean {
+  const isDenied = ({ queries }: CostBatch['reports'][number]) => queries.some(({ denylisted }) => denylisted)
+  return reports.some(isDenied) || troubles.some(({ kind }) => kind === 'killed')
 }
 
 /** Lines of one batch may come in any order (spec 4.4). */

@@ -16,10 +16,16 @@ export interface QueryVersion {
   intervalS: number
 }
 
+/** As the consumer knows it. */
+export interface SeenVersion extends QueryVersion {
+  /** Whether the environment's configuration has that name: what it has not may be anything that a node made up. */
+  isConfigured: boolean
+}
+
 /** One batch of the consumer, for one object. Queries go by their index. */
 export interface CostBatch {
   format: number
-  queries: QueryVersion[]
+  queries: SeenVersion[]
   reports: {
     ordinal: number
     unixTimeS: number | null
@@ -27,11 +33,17 @@ export interface CostBatch {
     isWhole: boolean
     queries: (Omit<ReportedQuery, 'id' | 'intervalS'> & { query: number })[]
   }[]
-  errors: { ordinal: number; query: number; unixTimeS: number | null; receivedS: number }[]
+  troubles: {
+    ordinal: number
+    query: number
+    kind: 'error' | 'killed'
+    unixTimeS: number | null
+    receivedS: number
+  }[]
 }
 
 export interface BatchOutcome {
-  /** Whether a node said that it has a query on its denylist. */
+  /** Whether a node said that it has a query on its denylist, or was killed at one. */
   sawDenied: boolean
 }
 

@@ -110,7 +110,8 @@ export function takeReport(state: NodeState, report: NodeReport): Taken {
     const deniedSinceS = query.denylisted ? (known?.deniedSinceS ?? 0) || atS : 0
     state.queries.set(query.id, { atS, counters: query.counters, deniedSinceS, isScheduled: true })
   }
-  if (isWhole && atS > state.atS) gauges.push(...dropAbsent(state, report, atS))
+  if (!isWhole) gauges.push(...dropOldDenials(state, atS))
+  else if (atS > state.atS) gauges.push(...dropAbsent(state, report, atS))
   addPoint(state, deltas, atS)
   state.atS = Math.max(state.atS, atS)
   return { deltas, gauges: gauges.filter(({ nodes, denied }) => nodes !== 0 || denied !== 0) }
@@ -139,6 +140,35 @@ export function takeError(
   for (const [other, { lastS }] of state.errors)
     if (lastS < atS - FORGET_ERRORS_AFTER_S) state.errors.delete(other)
   return true
+}
+
+/**
+ * Takes that a node's agent was killed at a query: it is on its denylist from then on, long before the next report says
+ * so. `ids`: the query's versions; `nameId` stands for one that no report had yet, until one comes. A report that is
+ * newer knows better.
+ */
+export function takeKilled(
+  state: NodeState,
+  ids: readonly number[],
+  nameId: number,
+  unixTimeS: number | null,
+  receivedS: number,
+): GaugeChange[] {
+  const atS = timeOf(unixTimeS, receivedS)
+  const scheduled = ids.flatMap((id) => {
+    const known = state.queries.get(id)
+    return known?.isScheduled === true ? [{ id, known }] : []
+  })
+  if (scheduled.length === 0) {
+    if (atS <= state.atS || state.queries.get(nameId)?.isScheduled === true) return []
+    state.queries.set(nameId, { atS, counters: NO_COUNTERS, deniedSinceS: atS, isScheduled: true })
+    return [{ id: nameId, nodes: 1, denied: 1 }]
+  }
+  return scheduled.flatMap(({ id, known }) => {
+    if (known.atS >= atS || known.deniedSinceS > 0) return []
+    state.queries.set(id, { ...known, deniedSinceS: atS })
+    return [{ id, nodes: 0, denied: 1 }]
+  })
 }
 
 /** What becomes of the gauges when a node is forgotten. */
@@ -170,6 +200,18 @@ function dropAbsent(state: NodeState, { queries }: NodeReport, atS: number): Gau
     if (known.isScheduled) changes.push({ id, nodes: -1, denied: known.deniedSinceS > 0 ? -1 : 0 })
     if (atS - known.atS > FORGET_QUERY_AFTER_S) state.queries.delete(id)
     else state.queries.set(id, { ...known, isScheduled: false, deniedSinceS: 0 })
+  }
+  return changes
+}
+
+/** Where no report says what is scheduled no more, a denial that was not repeated is over when its day is. */
+function dropOldDenials(state: NodeState, atS: number): GaugeChange[] {
+  const changes: GaugeChange[] = []
+  for (const [id, known] of state.queries) {
+    const isOver = atS - Math.max(known.atS, known.deniedSinceS) > DAY_S
+    if (!known.isScheduled || known.deniedSinceS === 0 || !isOver) continue
+    changes.push({ id, nodes: -1, denied: -1 })
+    state.queries.set(id, { ...known, isScheduled: false, deniedSinceS: 0 })
   }
   return changes
 }

@@ -1,7 +1,7 @@
 /** The versions of queries that an object's nodes have reported: their numbers, and how many nodes schedule each. */
 
-import { DAY_S, KEPT_DAYS, MAX_QUERIES } from './constants.ts'
-import type { QueryVersion } from './kinds.ts'
+import { DAY_S, KEPT_DAYS, MAX_QUERIES, MAX_UNCONFIGURED, MAX_VERSIONS } from './constants.ts'
+import type { QueryVersion, SeenVersion } from './kinds.ts'
 import type { GaugeChange } from './node-state.ts'
 
 export interface IndexedQuery extends QueryVersion {
@@ -29,6 +29,7 @@ export class QueryIndex {
   readonly #sql: SqlStorage
   readonly #byId = new Map<number, IndexedQuery>()
   readonly #byKey = new Map<string, IndexedQuery>()
+  readonly #idsByName = new Map<string, number[]>()
 
   constructor(sql: SqlStorage) {
     this.#sql = sql
@@ -39,7 +40,7 @@ export class QueryIndex {
   }
 
   /** The number of a version, a new one if need be; null where there are too many. */
-  idOf({ name, hash, intervalS }: QueryVersion, nowS: number): number | null {
+  idOf({ name, hash, intervalS, isConfigured }: SeenVersion, nowS: number): number | null {
     const known = this.#byKey.get(keyOf(name, hash))
     if (known !== undefined) {
       if (nowS - known.seenS > SEEN_STEP_S) {
@@ -48,7 +49,8 @@ export class QueryIndex {
       }
       return known.id
     }
-    if (this.#byId.size >= MAX_QUERIES) return null
+    if (this.#byId.size >= (isConfigured ? MAX_QUERIES : MAX_UNCONFIGURED)) return null
+    if (this.idsOfName(name).length >= MAX_VERSIONS) return null
     const { id } = this.#sql
       .exec<{ id: number }>(
         `INSERT INTO queries (name, hash, interval_s, nodes, denied, seen_s) VALUES (?, ?, ?, 0, 0, ?) RETURNING id`,
@@ -60,6 +62,11 @@ export class QueryIndex {
       .one()
     this.#keep({ id, name, hash, intervalS, nodes: 0, denied: 0, seenS: nowS })
     return id
+  }
+
+  /** The numbers of a name's versions, that of the name itself too. */
+  idsOfName(name: string): readonly number[] {
+    return this.#idsByName.get(name) ?? []
   }
 
   get(id: number): IndexedQuery | undefined {
@@ -93,12 +100,19 @@ export class QueryIndex {
       this.#sql.exec('DELETE FROM queries WHERE id = ?', id)
       this.#byId.delete(id)
       this.#byKey.delete(keyOf(name, hash))
+      this.#idsByName.set(
+        name,
+        this.idsOfName(name).filter((other) => other !== id),
+      )
     }
   }
 
   #keep(query: IndexedQuery): void {
     this.#byId.set(query.id, query)
     this.#byKey.set(keyOf(query.name, query.hash), query)
+    const ids = this.#idsByName.get(query.name)
+    if (ids === undefined) this.#idsByName.set(query.name, [query.id])
+    else ids.push(query.id)
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * Reads what agents' lines say about scheduled queries: rows of osquery_schedule, and errors in status lines. A line is
+ * Reads what agents' lines say about scheduled queries: rows of osquery_schedule, and trouble in status lines. A line is
  * a claim: what is no number is 0, and what makes no sense is left out. Pure.
  */
 
@@ -76,34 +76,48 @@ function rowOf(row: JsonObject): ScheduleRow | null {
 /** An agent's text before the name of a query that failed (osquery/dispatcher/scheduler.cpp). */
 const FAILED = 'Error executing scheduled query '
 const BEFORE_MESSAGE = ': '
-/** Severity of errors in status lines (spec 4.3). */
-const ERROR_SEVERITY = 2
+/** The same at a start, of the query at which its process before was killed (osquery/config/config.cpp). */
+const KILLED = 'Scheduled query may have failed: '
+/** Severities of these lines (spec 4.3). */
+const WARNING = 1
+const ERROR = 2
 
-export interface QueryError {
+/** `error`: it gave none but an error. `killed`: its agent was killed at it, and does not run it for a day. */
+export interface QueryTrouble {
+  kind: 'error' | 'killed'
   name: string
   unixTimeS: number | null
 }
 
 /**
- * Reads a status line about a scheduled query that failed; null for all others. A name may hold what stands between it
- * and the message, so the longest one that is known is taken.
+ * Reads a status line about a scheduled query in trouble; null for all others. A name may hold what stands between it and
+ * a message, so the longest one that is known is taken.
  */
-export function readErrorLine(line: unknown, isKnown: (name: string) => boolean): QueryError | null {
+export function readTroubleLine(line: unknown, isKnown: (name: string) => boolean): QueryTrouble | null {
   if (!isObject(line)) return null
   const { severity, message } = line
-  if (Number(severity) !== ERROR_SEVERITY || typeof message !== 'string') return null
-  if (!message.startsWith(FAILED)) return null
-  const rest = message.slice(FAILED.length, FAILED.length + MAX_NAME_CHARACTERS + BEFORE_MESSAGE.length)
+  if (typeof message !== 'string') return null
+  const unixTimeS = timeOf(line)
+  if (Number(severity) === WARNING && message.startsWith(KILLED)) {
+    const name = message.slice(KILLED.length)
+    return name === '' || name.length > MAX_NAME_CHARACTERS ? null : { kind: 'killed', name, unixTimeS }
+  }
+  if (Number(severity) !== ERROR || !message.startsWith(FAILED)) return null
+  const name = nameBeforeMessage(message.slice(FAILED.length), isKnown)
+  return name === undefined ? null : { kind: 'error', name, unixTimeS }
+}
+
+function nameBeforeMessage(text: string, isKnown: (name: string) => boolean): string | undefined {
+  const rest = text.slice(0, MAX_NAME_CHARACTERS + BEFORE_MESSAGE.length)
   const names: string[] = []
   for (let at = rest.indexOf(BEFORE_MESSAGE); at > 0; at = rest.indexOf(BEFORE_MESSAGE, at + 1))
     names.push(rest.slice(0, at))
-  const name = names.findLast(isKnown) ?? names[0]
-  return name === undefined ? null : { name, unixTimeS: timeOf(line) }
+  return names.findLast(isKnown) ?? names[0]
 }
 
 /** Whether a status line may be one of those: cheaper than reading it. */
-export function mayTellOfError(text: string): boolean {
-  return text.includes(FAILED)
+export function mayTellOfTrouble(text: string): boolean {
+  return text.includes(FAILED) || text.includes(KILLED)
 }
 
 function timeOf({ unixTime }: JsonObject): number | null {

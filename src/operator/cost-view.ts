@@ -79,8 +79,8 @@ export function queryCostView(
   const [first] = versions
   return {
     query,
-    nodes: sumOf(versions, ({ nodes }) => nodes),
-    denylistedNodes: sumOf(versions, ({ denied }) => denied),
+    nodes: sumOf(all, ({ nodes }) => nodes),
+    denylistedNodes: sumOf(all, ({ denied }) => denied),
     errors: sumOf(all, ({ tally }) => tally.errors),
     versions: versions.length,
     prevailing: first === undefined ? null : versionView(first, budget),
@@ -92,7 +92,7 @@ export function pausedView(row: PausedQueryRow | undefined) {
   return row === undefined ? null : { at: rfc3339(row.pausedAtMs), by: row.pausedBy, reason: row.reason }
 }
 
-/** Errors are kept under the name alone. */
+/** Errors are kept under the name alone, and agents that were killed before they reported. */
 export function isVersion({ hash }: VersionSummary): boolean {
   return hash !== ''
 }

@@ -56,7 +56,7 @@ const detailSchema = queryCostSchema.omit({ prevailing: true, versions: true }).
         .openapi({ description: 'By user and system time of an execution, on the average of a report' }),
     }),
   ),
-  denylistedOn: z.array(z.object({ ...nodeName, version: z.string(), since: time })).openapi({
+  denylistedOn: z.array(z.object({ ...nodeName, version: z.string().nullable(), since: time })).openapi({
     description: `At most ${MAX_DENIED_SHOWN}`,
   }),
 })
@@ -148,7 +148,7 @@ async function detailOf(c: OperatorContext, name: string, daysAsked: number) {
     })),
     denylistedOn: denied.map(({ ordinal, hash, sinceS }) => ({
       ...nameOf(names, ordinal),
-      version: hash,
+      version: hash === '' ? null : hash,
       since: rfc3339(sinceS * 1_000),
     })),
   }

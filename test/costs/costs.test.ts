@@ -115,9 +115,17 @@ describe('GET …/costs', () => {
         unixTime,
         version: '5.23.1',
       })
-    await send(key, [line(nowS - 60), line(nowS - 60), line(nowS - 30)], 'status')
+    const killed = JSON.stringify({
+      severity: '1',
+      filename: 'config.cpp',
+      message: 'Scheduled query may have failed: odd: name',
+      unixTime: nowS - 20,
+    })
+    await send(key, [line(nowS - 60), line(nowS - 60), line(nowS - 30), killed, killed], 'status')
     const cost = await costOnce('errors', 'odd: name', () => true)
-    expect(cost).toMatchObject({ errors: 2, prevailing: null })
+    expect(cost).toMatchObject({ errors: 2, denylistedNodes: 1, prevailing: null })
+    const detail = await server.operator('GET', '/environments/errors/costs/odd%3A%20name')
+    expect(detail.json()).toMatchObject({ versions: [], denylistedOn: [{ hostname: 'e-1', version: null }] })
   })
 
   it('is of one environment, in pages by name', async () => {

@@ -5,6 +5,7 @@ import {
   emptyNode,
   gaugesOfLeaving,
   takeError,
+  takeKilled,
   takeReport,
   type NodeReport,
   type NodeState,
@@ -157,6 +158,41 @@ describe("a node's reports", () => {
     for (let i = 1; i <= 500; i += 1) takeReport(state, report(T + i * 60, [[1, counters(i, T + i * 60)]]))
     expect(state.points.length).toBeLessThanOrEqual(32)
     expect(state.points.at(-1)).toMatchObject({ cpuMs: 15 * 500, outputBytes: 100 * 500 })
+  })
+})
+
+describe('an agent that was killed at a query', () => {
+  it('has it on its denylist, long before a report says so; the next report knows better', () => {
+    const state = emptyNode()
+    takeReport(state, report(T, [[1, counters(1)]]))
+    expect(takeKilled(state, [1], 9, T + 60, T + 60)).toEqual([{ id: 1, nodes: 0, denied: 1 }])
+    expect(takeKilled(state, [1], 9, T + 60, T + 60)).toEqual([])
+    expect(takeReport(state, report(T + HOUR_S, [[1, counters(1), true]])).gauges).toEqual([])
+    expect(takeReport(state, report(T + 9 * HOUR_S, [[1, counters(2, T + 8 * HOUR_S)]])).gauges).toEqual([
+      { id: 1, nodes: 0, denied: -1 },
+    ])
+    expect(takeKilled(state, [1], 9, T + 60, T + 60)).toEqual([])
+  })
+
+  it('may never have reported it: then the name stands for it, until a report comes', () => {
+    const state = emptyNode()
+    expect(takeKilled(state, [1], 9, T, T)).toEqual([{ id: 9, nodes: 1, denied: 1 }])
+    expect(takeKilled(state, [1], 9, T, T)).toEqual([])
+    expect(takeReport(state, report(T + HOUR_S, [[1, counters(0), true]])).gauges).toEqual([
+      { id: 1, nodes: 1, denied: 1 },
+      { id: 9, nodes: -1, denied: -1 },
+    ])
+  })
+
+  it('is denied for a day where no report is whole', () => {
+    const state = emptyNode()
+    takeKilled(state, [], 9, T, T)
+    expect(takeReport(state, report(T + HOUR_S, [[1, counters(1)]], false)).gauges).toEqual([
+      { id: 1, nodes: 1, denied: 0 },
+    ])
+    expect(takeReport(state, report(T + 25 * HOUR_S, [[1, counters(2, T + 9)]], false)).gauges).toEqual([
+      { id: 9, nodes: -1, denied: -1 },
+    ])
   })
 })
 
