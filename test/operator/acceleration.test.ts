@@ -32,3 +32,34 @@ it('says the share and what is accelerated now; a share of zero ends it', async 
 it.each([[{ share: 1.5 }], [{ share: -0.1 }], [{ share: 'all' }], [{}]])('refuses %j', async (body) => {
   expect(problemOf(await server.operator('PATCH', PATH, body))).toEqual({ status: 422, pointers: ['/share'] })
 })
+
+/** Nodes up to this ordinal, as enroll would have made them. */
+async function growFleet(nodes: number): Promise<void> {
+  const environment = await server.env.DB.prepare(
+    "SELECT id FROM environments WHERE name = 'default'",
+  ).first()
+  const insert = server.env.DB.prepare(
+    `WITH RECURSIVE next (n) AS (SELECT 1 + (SELECT MAX(ordinal) FROM nodes WHERE environment_id = ?1)
+       UNION ALL SELECT n + 1 FROM next WHERE n < ?2)
+     INSERT INTO nodes (id, environment_id, ordinal, identity, hostname, platform, platform_family, osquery_version,
+       host_identifier, hardware_uuid, hardware_serial, instance_id, host_details, first_enrolled_at, enrolled_at)
+     SELECT 'node-' || n, ?1, n, 'node-' || n, 'host-' || n, 'ubuntu', 'linux', '5.23.1', '', '', '', '', '{}', 1, 1 FROM next`,
+  )
+  await insert.bind(environment?.['id'], nodes - 1).run()
+}
+
+it.each([
+  ['a hundred of a small fleet', 600, 100],
+  ['a tenth', 3_000, 300],
+  ['never more than 20,000', 220_000, 20_000],
+])('of a query to all, %s', async (_name, nodes, accelerated) => {
+  await growFleet(nodes)
+  await server.operator('PATCH', PATH, { share: 0.1 })
+  const query = { sql: `SELECT ${nodes}`, targets: { all: true } }
+  const opened = created<{ id: string; counts: object }>(
+    await server.operator('POST', '/environments/default/queries', query),
+  )
+  expect(opened.counts).toMatchObject({ targeted: nodes })
+  await server.operator('POST', `/environments/default/queries/${opened.id}/watch`)
+  expect((await server.operator('GET', PATH)).json()).toMatchObject({ nodes: accelerated })
+})

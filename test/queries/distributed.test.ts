@@ -128,6 +128,48 @@ describe('distributed read and write', () => {
     expect(await readCounts(...(await place(query)))).toMatchObject({ answered: 0, failed: 0 })
   })
 
+  it('accepts forged ids, and keeps none: each bit of an id is under its MAC', async () => {
+    const forger = await server.enroll('forger')
+    const query = await openQuery(server, 'SELECT forged', [await ordinalOf(server, 'forger')])
+    const id = await offered(forger, 'SELECT forged')
+    const other = (character: string) => (character === 'A' ? 'B' : 'A')
+    // Environment, number, shards, ordinal, MAC: a character of each.
+    const forged = [10, 28, 32, 36, id.length - 2].map(
+      (at) => id.slice(0, at) + other(id.charAt(at)) + id.slice(at + 1),
+    )
+    for (const name of forged) {
+      const reply = await write(forger, { queries: { [name]: [{ a: '1' }] }, statuses: { [name]: 0 } })
+      expect([reply.status, reply.text]).toEqual([200, '{}'])
+    }
+    expect(await readCounts(...(await place(query)))).toMatchObject({ offered: 1, answered: 0 })
+  })
+
+  it('keeps the first of duplicate answers, also where a later one says something else', async () => {
+    const nodeKey = await server.enroll('twice')
+    const query = await openQuery(server, 'SELECT twice', [await ordinalOf(server, 'twice')])
+    const id = await offered(nodeKey, 'SELECT twice')
+    const saying = (a: string) => write(nodeKey, { queries: { [id]: [{ a }] }, statuses: { [id]: 0 } })
+    for (const reply of await Promise.all([saying('1'), saying('1')])) expect(reply.text).toBe('{}')
+    expect((await saying('2')).text).toBe('{}')
+    const { items } = await pageResults(...(await place(query)), null, 10)
+    expect(items.map(({ columns }) => columns)).toEqual(['{"a":"1"}'])
+  })
+
+  it('stopped while offered: nobody is offered it any more, and a late answer is kept', async () => {
+    const nodeKey = await server.enroll('stopped')
+    const body = { sql: 'SELECT stopped', targets: { hostnames: ['stopped'] } }
+    const opened = await server.operator('POST', '/environments/default/queries', body)
+    const path = `/environments/default/queries/${opened.json<{ id: string }>().id}`
+    const id = await offered(nodeKey, 'SELECT stopped')
+    await server.operator('POST', `${path}/stop`)
+    await server.until(async () => (await read(nodeKey)).queries === undefined)
+    expect((await write(nodeKey, { queries: { [id]: [{ a: '1' }] }, statuses: { [id]: 0 } })).text).toBe('{}')
+    const query = (await server.operator('GET', path)).json<{ status: string; counts: object }>()
+    expect(query).toMatchObject({ status: 'stopped', counts: { answered: 1, pending: 0 } })
+    const results = (await server.operator('GET', `${path}/results`)).json<{ items: { columns: object }[] }>()
+    expect(results.items.map(({ columns }) => columns)).toEqual([{ a: '1' }])
+  })
+
   it('accepts answers to ids of the key before: the node is the same', async () => {
     const details = { system_info: { hostname: 'renewed', uuid: crypto.randomUUID() } }
     const before = await server.enroll('renewed', details)
