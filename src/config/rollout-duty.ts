@@ -18,6 +18,9 @@ const LOOK_EVERY_MS = 60_000
 const CLEARED_EVERY_MS = 3_600_000
 /** How long the environment's object may take to publish; its alarm heals what it did not. */
 const PUBLISH_WITHIN_MS = 5_000
+/** A halt that is not published leaves agents what harms them: worth some seconds of the cron. */
+const PUBLISH_TRIES = 4
+const PUBLISH_AGAIN_AFTER_MS = 500
 const PRESENCE_WITHIN_MS = 5_000
 
 /** One tick. A failure of one rollout leaves it where it is, to the next tick. */
@@ -96,7 +99,17 @@ async function lookAtClearing(env: Env, db: ControlDb, row: RolloutRow, nowMs: n
 /** An isolate may serve a head that is this old (design 4), and then some for a reply on its way. */
 const SERVED_FOR_S = 60
 
+/** What is stored is safe; who does not hear of it now hears of it by the object's own alarm, within minutes. */
 async function publish(env: Env, environmentId: string, revision: number): Promise<void> {
-  const stub = env.ENVIRONMENT.getByName(environmentId)
-  await new Deadline(PUBLISH_WITHIN_MS).run(stub.refresh(revision, false))
+  for (let tries = 1; ; tries += 1) {
+    try {
+      // A new stub each time: one that failed may stay broken.
+      const stub = env.ENVIRONMENT.getByName(environmentId)
+      await new Deadline(PUBLISH_WITHIN_MS).run(stub.refresh(revision, false))
+      return
+    } catch (error) {
+      if (tries === PUBLISH_TRIES) throw error
+      await scheduler.wait(PUBLISH_AGAIN_AFTER_MS * tries)
+    }
+  }
 }

@@ -4,6 +4,7 @@
  */
 
 import { readNameTable, type NameTable } from '../config/name-table.ts'
+import type { NodeSet } from '../fleet/node-set.ts'
 import { Deadline } from '../lib/deadline.ts'
 import type { EnvironmentHead } from '../snapshot/head.ts'
 import { createSnapshotSource, type SnapshotRequest } from '../snapshot/source.ts'
@@ -36,7 +37,9 @@ export async function environmentFactsOf(env: Env, environmentId: string): Promi
     await deadline.run(Promise.all(refreshes))
     const { configurationVersion, retention = {} } = head
     const names = await namesOf(head, request)
-    const facts = { configurationVersion, retention, nameOf: (name: string) => meaningOf(names, name) }
+    const nameOf = (name: string) => meaningOf(names, name)
+    const cohorts = await cohortsOf(head, request)
+    const facts = { configurationVersion, cohorts, retention, nameOf }
     if (known.size >= MAX_KNOWN) known.clear()
     known.set(environmentId, { facts, atMs: Date.now() })
     return facts
@@ -45,6 +48,23 @@ export async function environmentFactsOf(env: Env, environmentId: string): Promi
     // Old facts are better than none: lines would be kept for the default.
     return entry?.facts ?? NOTHING_KNOWN
   }
+}
+
+/** Who gets another version than the others. A set that cannot be had now is left out: the version is a help, no more. */
+async function cohortsOf(
+  { environmentId, cohorts = [] }: EnvironmentHead,
+  request: SnapshotRequest,
+): Promise<{ members: NodeSet; configurationVersion: number }[]> {
+  const found: { members: NodeSet; configurationVersion: number }[] = []
+  for (const { part, configurationVersion } of cohorts) {
+    try {
+      const members = await request.deadline.run(snapshots.nodeSet(environmentId, part, request))
+      found.push({ members, configurationVersion })
+    } catch (error) {
+      console.warn(JSON.stringify({ event: 'cohort-unknown', error: String(error) }))
+    }
+  }
+  return found
 }
 
 /** The table that a head names; empty where it names none, or where it cannot be had now. */
