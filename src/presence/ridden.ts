@@ -15,6 +15,8 @@ const FORMAT = 1
 export const LEFT_AFTER_S = 3_600
 /** D1 is told of one node at most once in this time, after the first time. */
 export const TELL_EVERY_S = 600
+/** Isolates say every ten minutes what has not changed, with the next poll (buffer.ts). */
+const SAID_AGAIN_WITHIN_S = 900
 /** Addresses that a node is seen at by turns; of more the one seen longest ago is left at once. */
 const MAX_ADDRESSES = 4
 /** What isolates' clocks may be ahead of the object's. */
@@ -110,7 +112,7 @@ export function tidingsOf(ridden: Ridden, nowS: number): { tidings: Tidings; aft
     tidings: {
       osqueryVersion: versionTold ? null : osqueryVersion,
       addresses: moved ? stays.map(({ key, fromS }) => ({ key, fromS })) : null,
-      left: left.map(({ key, seenS }) => ({ key, untilS: seenS })),
+      left: left.map((address) => ({ key: address.key, untilS: untilS(address, addresses) })),
     },
     after: {
       ...ridden,
@@ -119,6 +121,13 @@ export function tidingsOf(ridden: Ridden, nowS: number): { tidings: Tidings; aft
       toldAtS: nowS,
     },
   }
+}
+
+/** Until when it was there: up to where another begins, unless it was not seen anywhere between. */
+function untilS({ key, seenS }: SeenAddress, addresses: readonly SeenAddress[]): number {
+  const later = addresses.filter((other) => other.key !== key && other.fromS >= seenS)
+  const nextS = Math.min(...later.map(({ fromS }) => fromS))
+  return nextS - seenS <= SAID_AGAIN_WITHIN_S ? nextS : seenS
 }
 
 /** What is kept once D1 was told `after`, with what came meanwhile. What it left is gone, unless it was seen there since. */

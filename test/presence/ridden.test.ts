@@ -96,8 +96,17 @@ describe('what rode along', () => {
     const moved = told(after(ride(T0), ride(T0 + 60, OFFICE)), T0 + 61)
     expect(dueAtS(moved)).toBe(T0 + LEFT_AFTER_S)
     const later = T0 + LEFT_AFTER_S + 1
-    expect(tidings(moved, later)).toEqual({ osqueryVersion: null, at: [OFFICE], left: [[HOME, T0]] })
+    expect(tidings(moved, later)).toEqual({ osqueryVersion: null, at: [OFFICE], left: [[HOME, T0 + 60]] })
     expect(dueAtS(told(moved, later))).toBeNull()
+  })
+
+  it('was there until it was elsewhere, or until it was last seen where it was away between', () => {
+    const left = (gapS: number) => {
+      const moved = told(after(ride(T0), ride(T0 + gapS, OFFICE)), T0 + gapS + 1)
+      return tidings(moved, T0 + gapS + LEFT_AFTER_S + 1).left
+    }
+    expect(left(900)).toEqual([[HOME, T0 + 900]])
+    expect(left(901)).toEqual([[HOME, T0]])
   })
 
   it('never leaves the newest address, however long ago that was', () => {
