@@ -39,8 +39,8 @@ it.each(['throw', 'hang', 'lost'])(
     await setFaults({ COSTS: mode })
     await report(12, 3)
     await server.until(async () => (await archived()) === before + 1)
-    const refused = await server.operator('GET', '/environments/default/costs')
-    if (mode === 'throw') expect(refused.status).toBe(503)
+    if (mode === 'throw')
+      expect((await server.operator('GET', '/environments/default/costs')).status).toBe(503)
     await setFaults({})
     await report(18, 2)
     await server.until(async () => (await executionsOf(mode)) === 18)
@@ -63,4 +63,32 @@ it('an object that is thrown out of memory goes on where it was', async () => {
   await server.evict('COSTS', { name: `${id}/0` })
   await sendLines(server, key, [costLine(nowS - HOUR_S, [{ name: 'evicted', executions: 7 }])])
   await server.until(async () => (await executionsOf('evicted')) === 7)
+})
+
+it('a query that is to be paused is paused when the objects are back', async () => {
+  const path = '/environments/default'
+  const query = { query: 'SELECT 1', interval: 600 }
+  created(await server.operator('PUT', `${path}/configuration`, { schedule: { killer: query } }), 200)
+  const rules = { budget: null, autoPause: { share: 0.5, minNodes: 2 } }
+  created(await server.operator('PUT', `${path}/cost-rules`, rules), 200)
+  const runDuties = () => server.worker.scheduled({ cron: '* * * * *' })
+  const paused = async () =>
+    created<{ paused: object[] }>(await server.operator('GET', `${path}/costs`), 200).paused
+  const killed = JSON.stringify({
+    severity: 1,
+    filename: 'config.cpp',
+    message: 'Scheduled query may have failed: killer',
+    unixTime: nowS - 60,
+  })
+  for (const host of ['host-k1', 'host-k2'])
+    await sendLines(server, await enrollHost(server, host), [killed], 'status')
+  await server.until(async () =>
+    (await server.operator('GET', `${path}/costs/killer`)).text.includes('"denylistedNodes":2'),
+  )
+  await setFaults({ COSTS: 'throw' })
+  await runDuties()
+  await setFaults({})
+  expect(await paused()).toEqual([])
+  await runDuties()
+  expect(await paused()).toMatchObject([{ query: 'killer' }])
 })
