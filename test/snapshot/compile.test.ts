@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { EnvironmentRows } from '../../src/db/snapshot-rows.ts'
+import { isSuperseded } from '../../src/fleet/superseded.ts'
 import { NodeSet } from '../../src/fleet/node-set.ts'
 import { textOf, utf8 } from '../../src/lib/bytes.ts'
 import { compileEnvironment, partHash } from '../../src/snapshot/compile.ts'
@@ -59,7 +60,7 @@ describe('compileEnvironment', () => {
       revocations: [paced, atOnce],
       blockedOrdinals: [4],
       approvedOrdinals: [1, 2],
-      superseded: [],
+      superseded: [{ ordinal: 5, minimumIssuedAtS: 9 }],
     }
     const compiled = await compileEnvironment({ ...ROWS, revokedOrdinals: [3], standing })
     const { minimumIssuedAtS, revocations, approvedPart = '' } = compiled.standing
@@ -67,7 +68,9 @@ describe('compileEnvironment', () => {
     const membersOf = (hash: string) => [...NodeSet.fromBytes(compiled.parts.get(hash) ?? new Uint8Array(0))]
     expect(membersOf(approvedPart)).toEqual([1, 2])
     expect(membersOf(compiled.revokedPart ?? '')).toEqual([3, 4])
-    expect(compiled.revokedCount).toBe(2)
+    expect(compiled.revokedCount).toBe(3)
+    const superseded = compiled.parts.get(compiled.standing.supersededPart ?? '') ?? new Uint8Array(0)
+    expect([8, 9].map((issuedAtS) => isSuperseded(superseded, 5, issuedAtS))).toEqual([true, false])
   })
 
   it('serves the configuration as it was written, byte for byte (R7)', async () => {

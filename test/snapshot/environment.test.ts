@@ -86,6 +86,17 @@ describe('a snapshot', () => {
     expect(await names()).toBe('{"format":1,"names":[["uptime",[null,"uptime"]]]}')
   })
 
+  it('is made anew where a Worker of before nodes were split made it, or let the part of superseded keys go', async () => {
+    const { revision } = await headOf()
+    const storage = await server.worker.getDurableObjectStorage('ENVIRONMENT', { name: environmentId })
+    await storage.exec("UPDATE head SET json = json_remove(json, '$.supersededPart')")
+    await environment().refresh(revision, true)
+    expect(await headOf()).toMatchObject({ revision, supersededPart: null })
+    await storage.exec("UPDATE head SET json = json_set(json, '$.supersededPart', 'gone')")
+    await environment().refresh(revision, true)
+    expect(await headOf()).toMatchObject({ revision, supersededPart: null })
+  })
+
   it('is published for a higher revision only', async () => {
     const before = await headOf()
     for (const revision of [0, 1, before.revision]) {
