@@ -84,7 +84,7 @@ export class Feed extends DurableObject<Env> {
     try {
       this.#store.putQuery(query)
       await this.#shards.renew(query)
-      await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
+      await this.ctx.storage.setAlarm(Date.now() + this.#waitMs(RENEW_EVERY_MS))
     } finally {
       this.#connecting -= 1
     }
@@ -146,11 +146,17 @@ export class Feed extends DurableObject<Env> {
     const query = this.#store.query()
     // What is here can be had again; a Feed that nobody looks at is not worth its storage.
     if (query === null || !this.#isWatched()) return this.#store.forgetAll()
-    await this.ctx.storage.setAlarm(Date.now() + RENEW_EVERY_MS)
+    await this.ctx.storage.setAlarm(Date.now() + this.#waitMs(RENEW_EVERY_MS))
     await this.#readFate(query)
     await this.#dropRevoked()
     await this.#shards.renew(query)
     this.#wake()
+  }
+
+  /** So long, or until the query expires: nothing else tells viewers of that. */
+  #waitMs(mostMs: number): number {
+    const leftMs = (this.#store.query()?.expiresAtMs ?? 0) - Date.now()
+    return leftMs <= 0 ? mostMs : Math.min(mostMs, leftMs + 1)
   }
 
   #isWatched(): boolean {
@@ -266,7 +272,8 @@ export class Feed extends DurableObject<Env> {
               close()
               return controller.close()
             }
-            if (step === null && (await silence(change))) viewer = { ...viewer, progressKey: '' }
+            if (step === null && (await silence(change, this.#waitMs(SIGN_OF_LIFE_EVERY_MS))))
+              viewer = { ...viewer, progressKey: '' }
           }
         },
         cancel: () => void close(),
@@ -283,8 +290,8 @@ function viewerOf(socket: WebSocket): Viewer {
   return (socket.deserializeAttachment() as Attachment).viewer
 }
 
-/** Whether nothing changed for so long that a sign of life is due. */
-async function silence(change: Promise<void>): Promise<boolean> {
-  const waited = scheduler.wait(SIGN_OF_LIFE_EVERY_MS).then(() => true)
+/** Whether nothing changed for so long. */
+async function silence(change: Promise<void>, forMs: number): Promise<boolean> {
+  const waited = scheduler.wait(forMs).then(() => true)
   return Promise.race([change.then(() => false), waited])
 }
