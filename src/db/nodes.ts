@@ -30,6 +30,8 @@ export interface NodeFilter {
   platform?: string | undefined
   /** Part of a hostname, id, host identifier, hardware UUID or serial; case does not matter (ASCII). */
   q?: string | undefined
+  /** The id of the secret that it enrolled with last. */
+  enrollSecret?: string | undefined
   /** Values that it has now, one of each range. */
   seenWith?: readonly TraceRange[]
 }
@@ -54,7 +56,7 @@ export function listNodes(
   belowOrdinal: number | null,
   limit: number,
 ): Promise<NodeSummaryRow[]> {
-  const { platform, q, seenWith = [], state } = filter
+  const { enrollSecret, platform, q, seenWith = [], state } = filter
   return db
     .select(SUMMARY)
     .from(nodes)
@@ -67,6 +69,7 @@ export function listNodes(
           ? undefined
           : or(eq(nodes.platform, platform), eq(nodes.platformFamily, platform)),
         q === undefined ? undefined : mentions(q),
+        enrollSecret === undefined ? undefined : eq(nodes.enrollSecretId, enrollSecret),
         ...seenWith.map((range) => sql`${nodes.ordinal} IN ${ordinalsSeenWith(environmentId, range)}`),
       ),
     )

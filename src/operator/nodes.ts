@@ -37,6 +37,11 @@ const nodesQuery = z.object({
   online: z.enum(['true', 'false'], 'is neither true nor false').optional(),
   platform: z.string().max(MAX_FILTER_CHARACTERS).optional(),
   q: z.string().max(MAX_FILTER_CHARACTERS).optional(),
+  enrollSecret: z
+    .string()
+    .max(MAX_FILTER_CHARACTERS)
+    .optional()
+    .openapi({ description: 'Id of the secret that they enrolled with last' }),
   state: z
     .enum([...NODE_STATES, 'any'], `is none of ${NODE_STATES.join(', ')}, any`)
     .default('active')
@@ -57,11 +62,12 @@ export function addNodeRoutes(routes: OperatorRoutes): void {
       responses: repliesList(nodeSchema),
     }),
     async (c) => {
-      const { online, platform, q, state, cursor, limit, ...lookup } = c.req.valid('query')
+      const { enrollSecret, online, platform, q, state, cursor, limit, ...lookup } = c.req.valid('query')
       const seenWith = rangesOf(lookup)
       const filter: NodeFilter = {
         platform: platform || undefined,
         q: q?.trim() || undefined,
+        enrollSecret: enrollSecret || undefined,
         seenWith,
         state: state === 'any' ? undefined : state,
       }

@@ -194,6 +194,9 @@ describe('tags', () => {
     expect((await nodeNamed('retagged'))?.tags).toEqual(['one', 'own'])
     await enrollWith(server, second.secret, { name: 'retagged' })
     expect((await nodeNamed('retagged'))?.tags).toEqual(['one', 'own', 'three'])
+    const of = async ({ id }: { id: string }) =>
+      (await allPages(server, `/environments/default/nodes?enrollSecret=${id}`, 10)).length
+    expect([await of(first), await of(second)]).toEqual([0, 1])
   })
 
   it('give the node the layers of that tag, once the minute has come', async () => {
