@@ -162,15 +162,18 @@ export async function insertConfiguration(
   configuration: NewVersion & {
     /** What nodes may hold from now on. */
     held: readonly Held[]
+    /** What changes with it, in the same batch. */
+    also?: readonly Statement[]
   },
 ): Promise<number> {
-  const { environmentId, version, held } = configuration
+  const { environmentId, version, held, also = [] } = configuration
   const isFree = sql<string>`CASE WHEN NOT EXISTS (SELECT 1 FROM rollouts
     WHERE environment_id = ${environmentId} AND ended_at IS NULL) THEN ${note.actor} END`
   const { revision } = await commitChange(db, note, 'environment', [
     ...newVersionStatements(db, note, configuration, isFree),
     db.update(environments).set({ stableVersion: version }).where(eq(environments.id, environmentId)),
     rememberHeld(db, environmentId, held),
+    ...also,
   ])
   return revision
 }

@@ -2,22 +2,21 @@
 
 import { eq } from 'drizzle-orm'
 import { MANAGED_POINTERS, textOfIntervals, type ManagedIntervals } from '../config/intervals.ts'
-import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { rememberHeld } from './held-options.ts'
 import { environments } from './schema.ts'
 
 /**
  * Replaces it. Nodes keep what they are told, so that it is remembered: once nothing is managed any more they are told
- * osquery's defaults (config/held.ts). Returns the revision.
+ * osquery's defaults (config/held.ts).
  */
-export async function updateIntervals(
+export function intervalStatements(
   db: ControlDb,
-  note: ChangeNote,
   environmentId: string,
   intervals: ManagedIntervals,
-): Promise<number> {
+): Statement[] {
   const held = intervals.base === null ? [] : MANAGED_POINTERS
-  const { revision } = await commitChange(db, note, 'environment', [
+  return [
     db
       .update(environments)
       .set({ intervals: textOfIntervals(intervals) })
@@ -27,6 +26,21 @@ export async function updateIntervals(
       environmentId,
       held.map((pointer) => ({ pointer, platform: null })),
     ),
-  ])
+  ]
+}
+
+/** The same as a change of its own. Returns the revision. */
+export async function updateIntervals(
+  db: ControlDb,
+  note: ChangeNote,
+  environmentId: string,
+  intervals: ManagedIntervals,
+): Promise<number> {
+  const { revision } = await commitChange(
+    db,
+    note,
+    'environment',
+    intervalStatements(db, environmentId, intervals),
+  )
   return revision
 }

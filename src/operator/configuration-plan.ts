@@ -5,6 +5,8 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import type { VersionContent } from '../config/content.ts'
+import { readIntervalBody } from '../config/interval-body.ts'
+import type { ManagedIntervals } from '../config/intervals.ts'
 import { compareItems, ITEM_KINDS } from '../config/items.ts'
 import type { NewLayer } from '../config/version.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
@@ -19,7 +21,7 @@ import { inEnvironment, replies } from './describe.ts'
 import { problem, unprocessable, type Fault } from './problem.ts'
 import { faultsOf } from './request-faults.ts'
 import { rolloutBody, rolloutSchema, rolloutView } from './rollout-bodies.ts'
-import { commitVersion, prepareVersion, type CommitOptions } from './store-version.ts'
+import { changesIntervals, commitVersion, prepareVersion, type CommitOptions } from './store-version.ts'
 
 const bodySchema = z.strictObject({
   document: z.record(z.string(), z.unknown()),
@@ -31,6 +33,8 @@ const bodySchema = z.strictObject({
   /** Of apply: to some nodes first; taking back the rollout that is under way. */
   rollout: rolloutBody.optional(),
   supersede: z.boolean().optional(),
+  /** As PUT …/intervals takes them; absent: they stay. */
+  intervals: z.unknown().optional(),
 })
 
 const tallySchema = z.object({
@@ -52,6 +56,10 @@ const countedSchema = {
       }),
     )
     .openapi({ description: 'What is not as it was' }),
+  intervals: z
+    .enum(['updated', 'unchanged'])
+    .nullable()
+    .openapi({ description: 'Managed intervals; null: nothing was said of them' }),
 }
 const planSchema = z
   .object({
@@ -77,7 +85,7 @@ const request = {
       'application/json': {
         schema: {
           type: 'object',
-          description: 'document, layers, message, expectedVersion, rollout, supersede',
+          description: 'document, layers, message, expectedVersion, rollout, supersede, intervals',
         } as const,
       },
     },
@@ -95,9 +103,10 @@ export function addConfigurationPlanRoutes(routes: OperatorRoutes): void {
     async (c) => {
       const wanted = await wantedOf(c)
       if (!wanted.ok) return wanted.reason
-      const { content, expectedVersion } = wanted.value
+      const { content, expectedVersion, intervals } = wanted.value
       const prepared = await prepareVersion(c, () => content, expectedVersion)
-      return prepared.ok ? c.json(await planOf(c, prepared.value)) : prepared.reason
+      if (!prepared.ok) return prepared.reason
+      return c.json({ ...(await planOf(c, prepared.value)), intervals: intervalChange(c, intervals) })
     },
   )
   routes.openapi(
@@ -125,6 +134,7 @@ export function addConfigurationPlanRoutes(routes: OperatorRoutes): void {
         sha256,
         bytes,
         ...compareItems(present, after),
+        intervals: intervalChange(c, options.intervals),
         rollout: rollout === null ? null : rolloutView(rollout, c.var.nowMs),
         warnings,
       })
@@ -150,15 +160,40 @@ async function wantedOf(c: OperatorContext): Promise<Result<Wanted, Response>> {
     match,
     document: memberTexts(texts[index] ?? '{}').get('document') ?? '{}',
   }))
-  const faults = await layerFaults(c, layers)
-  if (faults.length > 0) return fail(unprocessable(...faults))
+  const intervals = intervalsOf(body.data, layers)
+  const faults = [...(await layerFaults(c, layers)), ...(intervals.ok ? [] : intervals.reason)]
+  if (faults.length > 0 || !intervals.ok) return fail(unprocessable(...faults))
   return ok({
+    intervals: intervals.value,
     content: { document: members.get('document') ?? '{}', layers },
     message: body.data.message ?? '',
     expectedVersion: body.data.expectedVersion,
     rollout: body.data.rollout,
     supersede: body.data.supersede,
   })
+}
+
+/** Undefined where nothing is said of them. */
+function intervalsOf(
+  { intervals, rollout }: z.infer<typeof bodySchema>,
+  layers: readonly NewLayer[],
+): Result<ManagedIntervals | undefined, Fault[]> {
+  if (intervals === undefined) return ok(undefined)
+  if (rollout !== undefined)
+    return fail([
+      { pointer: '/intervals', detail: 'hold for all nodes at once: leave them out of a rollout' },
+    ])
+  const read = readIntervalBody(
+    intervals,
+    layers.map(({ name }) => name),
+  )
+  if (read.ok) return read
+  return fail(read.reason.map(({ pointer, detail }) => ({ pointer: `/intervals${pointer}`, detail })))
+}
+
+function intervalChange(c: OperatorContext, intervals: ManagedIntervals | undefined) {
+  if (intervals === undefined) return null
+  return changesIntervals(c, intervals) ? ('updated' as const) : ('unchanged' as const)
 }
 
 async function layerFaults(c: OperatorContext, layers: readonly NewLayer[]): Promise<Fault[]> {

@@ -1,16 +1,16 @@
 /** /environments/{env}/intervals: how often agents come, spread over 16 groups of nodes. */
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { readIntervalBody } from '../config/interval-body.ts'
 import { overruledIntervals, readIntervals, type ManagedIntervals } from '../config/intervals.ts'
 import { layersOfVersion, stableConfiguration } from '../db/configurations.ts'
+import type { ChangeNote } from '../db/control.ts'
 import { updateIntervals } from '../db/intervals.ts'
 import {
   LONGEST_INTERVAL_S,
   MANAGED_OPTIONS,
   RECOMMENDED_INTERVALS,
   SHORTEST_INTERVAL_S,
-  type IntervalSettings,
-  type WholeIntervals,
 } from '../fleet/intervals.ts'
 import { SPLAY_BUCKETS, SPLAY_SHARE } from '../fleet/splay.ts'
 import { pointerOf } from '../lib/json-pointer.ts'
@@ -86,54 +86,18 @@ export function addIntervalRoutes(routes: OperatorRoutes): void {
 
 async function set(c: OperatorContext, body: z.infer<typeof intervalsBody>): Promise<Response> {
   const { environment, db } = c.var
-  const { layers = {}, ...base } = body
-  const faults = await faultsOf(c, base, layers)
-  if (faults.length > 0) return unprocessable(...faults)
-  const isManaged = MANAGED_OPTIONS.some((option) => base[option] !== undefined)
-  const intervals: ManagedIntervals = {
-    base: isManaged ? (base as WholeIntervals) : null,
-    layers: spoken(layers),
-  }
-  const note = environmentChangeNote(c, 'intervals.set', environment.id, {
-    ...intervals.base,
-    layers: intervals.layers,
-  })
-  const revision = await updateIntervals(db, note, environment.id, intervals)
+  const names = (await presentLayers(c)).map(({ name }) => name)
+  const read = readIntervalBody(body, names)
+  if (!read.ok) return unprocessable(...read.reason)
+  const note = intervalsNote(c, read.value)
+  const revision = await updateIntervals(db, note, environment.id, read.value)
   const live = await publishEnvironment(c.env, environment.id, revision)
-  return c.json({ ...(await shown(c, intervals)), revision, live })
+  return c.json({ ...(await shown(c, read.value)), revision, live })
 }
 
-async function faultsOf(
-  c: OperatorContext,
-  base: IntervalSettingsBody,
-  layers: Readonly<Record<string, IntervalSettingsBody>>,
-): Promise<Fault[]> {
-  const missing = MANAGED_OPTIONS.filter((option) => base[option] === undefined)
-  const isNone = missing.length === MANAGED_OPTIONS.length
-  const faults = isNone
-    ? []
-    : missing.map((option) => ({ pointer: `/${option}`, detail: 'is missing: all three or none' }))
-  const names = Object.keys(layers)
-  if (isNone && names.length > 0)
-    faults.push({ pointer: '/layers', detail: 'are over the intervals of the environment: say those, too' })
-  const known = new Set(names.length === 0 ? [] : (await presentLayers(c)).map(({ name }) => name))
-  for (const name of names)
-    if (!known.has(name))
-      faults.push({ pointer: pointerOf(['layers', name]), detail: 'there is no such layer' })
-  return faults
-}
-
-type IntervalSettingsBody = Omit<z.infer<typeof intervalsBody>, 'layers'>
-
-function spoken(layers: Readonly<Record<string, IntervalSettingsBody>>): Record<string, IntervalSettings> {
-  const entries = Object.entries(layers).map(([name, each]) => {
-    const said = MANAGED_OPTIONS.flatMap((option) => {
-      const value = each[option]
-      return value === undefined ? [] : [[option, value] as const]
-    })
-    return [name, Object.fromEntries(said)] as const
-  })
-  return Object.fromEntries(entries)
+/** The audit row of a change of nothing else. */
+export function intervalsNote(c: OperatorContext, { base, layers }: ManagedIntervals): ChangeNote {
+  return environmentChangeNote(c, 'intervals.set', c.var.environment.id, { ...base, layers })
 }
 
 async function presentLayers(c: OperatorContext) {

@@ -3,7 +3,13 @@
 import { readBuiltIn, type BuiltInSettings } from '../config/built-in.ts'
 import type { VersionContent } from '../config/content.ts'
 import { distinct, heldOf, heldUnder } from '../config/held.ts'
-import { MANAGED_POINTERS, overruledIntervals, readIntervals } from '../config/intervals.ts'
+import {
+  MANAGED_POINTERS,
+  overruledIntervals,
+  readIntervals,
+  textOfIntervals,
+  type ManagedIntervals,
+} from '../config/intervals.ts'
 import type { Finding } from '../config/report.ts'
 import { servedDocument } from '../config/served.ts'
 import { takenOut, type TakenOut } from '../config/taken-out.ts'
@@ -17,6 +23,7 @@ import {
   type ConfigurationRow,
 } from '../db/configurations.ts'
 import { isNullRefused, isUniqueViolation } from '../db/control.ts'
+import { intervalStatements, updateIntervals } from '../db/intervals.ts'
 import { listHeldOptions } from '../db/held-options.ts'
 import type { RolloutRow } from '../db/rollouts.ts'
 import { SEEDED_BY } from '../db/seed.ts'
@@ -28,6 +35,7 @@ import { fail, ok, type Result } from '../lib/result.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext } from './context.ts'
 import { checkBudget } from './cost-knowledge.ts'
+import { intervalsNote } from './intervals.ts'
 import { pausedWarnings } from './paused-warnings.ts'
 import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
@@ -66,6 +74,8 @@ export interface CommitOptions {
   rollout?: WantedRollout | undefined
   /** A budget that blocks only warns: the way back must be open. */
   mayExceedBudget?: boolean | undefined
+  /** Managed from then on, in the same change; absent: as they are. */
+  intervals?: ManagedIntervals | undefined
 }
 
 export type ChangeOfVersion = (present: VersionContent) => VersionContent
@@ -91,7 +101,7 @@ export async function commitVersion(
   c: OperatorContext,
   message: string,
   change: ChangeOfVersion,
-  { expectedVersion, supersede, rollout, mayExceedBudget }: CommitOptions = {},
+  { expectedVersion, supersede, rollout, mayExceedBudget, intervals }: CommitOptions = {},
 ): Promise<Result<StoredVersion, Response>> {
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const prepared = await prepareVersion(c, change, expectedVersion, mayExceedBudget)
@@ -102,7 +112,7 @@ export async function commitVersion(
     if (underWay.value !== null) return ok(alreadyUnderWay(c, prepared.value, underWay.value))
     const stored =
       rollout === undefined
-        ? await store(c, message, prepared.value)
+        ? await store(c, message, prepared.value, intervals)
         : await storeForSome(c, message, prepared.value, rollout)
     if (stored === null) continue
     if (!stored.ok) return stored
@@ -229,12 +239,24 @@ async function store(
   c: OperatorContext,
   message: string,
   { present, held, wanted, sha256, bytes }: PreparedVersion,
+  intervals: ManagedIntervals | undefined,
 ): Promise<Result<Stored, Response> | null> {
-  const environmentId = c.var.environment.id
-  if (present.sha256 === sha256)
-    return ok({ version: present.version, revision: c.var.environment.revision, rollout: null })
+  const { id: environmentId, revision: presentRevision } = c.var.environment
+  const changed = intervals !== undefined && changesIntervals(c, intervals) ? intervals : null
+  if (present.sha256 === sha256) {
+    const revision =
+      changed === null
+        ? presentRevision
+        : await updateIntervals(c.var.db, intervalsNote(c, changed), environmentId, changed)
+    return ok({ version: present.version, revision, rollout: null })
+  }
   const version = (await newestVersion(c.var.db, environmentId)) + 1
-  const note = environmentChangeNote(c, 'configuration.put', environmentId, { sha256, bytes, message })
+  const note = environmentChangeNote(c, 'configuration.put', environmentId, {
+    sha256,
+    bytes,
+    message,
+    ...(changed === null ? {} : { intervals: changed }),
+  })
   try {
     const revision = await insertConfiguration(c.var.db, note, {
       environmentId,
@@ -243,6 +265,7 @@ async function store(
       message,
       ...wanted,
       held: distinct([...held, ...heldOf(wanted)]),
+      also: changed === null ? [] : intervalStatements(c.var.db, environmentId, changed),
     })
     return ok({ version, revision, rollout: null })
   } catch (error) {
@@ -251,6 +274,11 @@ async function store(
     if (isNullRefused(error, 'configurations.created_by')) return null
     throw error
   }
+}
+
+/** Whether other intervals are managed now. */
+export function changesIntervals(c: OperatorContext, intervals: ManagedIntervals): boolean {
+  return textOfIntervals(intervals) !== textOfIntervals(readIntervals(c.var.environment.intervals))
 }
 
 /** Without layers it is that of the document, as versions of before there were layers have it. */

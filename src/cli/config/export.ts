@@ -4,16 +4,21 @@ import { compactJson } from '../../config/compact.ts'
 import { readDirectory } from '../../config/import/directory.ts'
 import type { SourceFile } from '../../config/import/source.ts'
 import { writeDirectory } from '../../config/import/write.ts'
+import { readIntervalBody } from '../../config/interval-body.ts'
 import { LAYER_NAME, readMatch } from '../../config/layer-rules.ts'
 import type { NewLayer } from '../../config/version.ts'
+import { MANAGED_OPTIONS } from '../../fleet/intervals.ts'
 import { itemTexts, memberTexts } from '../../lib/json-members.ts'
 import { CliFailure } from '../failure.ts'
 import { readFolder, removeFiles, writeFiles } from './files.ts'
 import type { ServerReply } from './server.ts'
+import { intervalsShape, shaped } from './shapes.ts'
 
 interface Content {
   document: string
   layers: NewLayer[]
+  /** JSON; null: nothing is managed. */
+  intervals: string | null
 }
 
 export interface Exported {
@@ -24,12 +29,17 @@ export interface Exported {
 }
 
 /** Writes a version into a folder. Files that say something else are only touched with `force`. */
-export async function exportInto(folder: string, version: ServerReply, force: boolean): Promise<Exported> {
-  const content = contentOf(version.text)
+export async function exportInto(
+  folder: string,
+  version: ServerReply,
+  intervals: ServerReply,
+  force: boolean,
+): Promise<Exported> {
+  const content = { ...contentOf(version.text), intervals: intervalsOf(intervals.text) }
   const present = (await readFolder(folder)) ?? { files: [], faults: [] }
   if (present.faults.length === 0 && saysTheSame(present.files, content))
     return { written: [], removed: [], unchanged: true }
-  const files = writeDirectory(content.document, content.layers)
+  const files = writeDirectory(content.document, content.layers, content.intervals)
   const known = new Map(present.files.map(({ path, text }) => [path, text]))
   const written = files.filter(({ path, text }) => known.get(path) !== text)
   const wanted = new Set(files.map(({ path }) => path))
@@ -48,8 +58,9 @@ export async function exportInto(folder: string, version: ServerReply, force: bo
 function saysTheSame(files: readonly SourceFile[], content: Content): boolean {
   const read = files.length === 0 ? null : readDirectory(files)
   if (read === null || !read.ok || read.value.layers.length !== content.layers.length) return false
-  const { document, layers } = read.value
+  const { document, layers, intervals } = read.value
   return (
+    (intervals === null ? null : compactIntervals(intervals.json)) === content.intervals &&
     compactJson(document) === content.document &&
     layers.every((layer, index) => textOf(layer) === textOf(content.layers[index]))
   )
@@ -59,8 +70,25 @@ function textOf(layer: NewLayer | undefined): string {
   return layer === undefined ? '' : JSON.stringify([layer.name, layer.match, compactJson(layer.document)])
 }
 
+/** What the server manages, in one spelling. */
+function intervalsOf(text: string): string | null {
+  const { managed, layers, ...all } = shaped(intervalsShape, text)
+  if (!managed) return null
+  const base = Object.fromEntries(MANAGED_OPTIONS.map((option) => [option, all[option]]))
+  return compactIntervals(JSON.stringify({ ...base, layers }))
+}
+
+/** Null where a file says that nothing is managed. */
+function compactIntervals(json: string): string | null {
+  const value = JSON.parse(json) as { layers?: object }
+  const read = readIntervalBody(value, Object.keys(value.layers ?? {}))
+  if (!read.ok || read.value.base === null) return null
+  const { base, layers } = read.value
+  return JSON.stringify(Object.keys(layers).length === 0 ? base : { ...base, layers })
+}
+
 /** The documents' texts as the server keeps them. */
-function contentOf(text: string): Content {
+function contentOf(text: string): Omit<Content, 'intervals'> {
   const members = memberTexts(text)
   const document = members.get('document')
   if (document === undefined)

@@ -8,7 +8,7 @@ import { strictTextOf } from '../../lib/bytes.ts'
 import { CliFailure } from '../failure.ts'
 
 /** What belongs to a configuration; anything else beside it is left alone. */
-const OURS = /^(config\.(ya?ml|json|conf)|packs\/.*|layers\/.*)$/
+const OURS = /^(config\.(ya?ml|json|conf)|intervals\.(ya?ml|json)|packs\/.*|layers\/.*)$/
 /** A directory of another kind is not read through to its end. */
 const MAX_FILES = 10_000
 

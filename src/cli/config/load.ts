@@ -37,11 +37,12 @@ export function remarksOf(findings: readonly Finding[], place: LoadedDirectory['
 }
 
 /** What plan and apply are sent: the documents as they are written. */
-export function bodyOf({ document, layers }: LoadedDirectory, more: object = {}): string {
+export function bodyOf({ document, layers, intervals }: LoadedDirectory, more: object = {}): string {
   const layerTexts = layers.map(
     ({ name, match, document: text }) =>
       `${JSON.stringify({ name, match }).slice(0, -1)},"document":${text}}`,
   )
   const rest = JSON.stringify(more).slice(1)
-  return `{"document":${document},"layers":[${layerTexts.join(',')}]${rest === '}' ? '' : ','}${rest}`
+  const said = intervals === null ? '' : `,"intervals":${intervals.json}`
+  return `{"document":${document},"layers":[${layerTexts.join(',')}]${said}${rest === '}' ? '' : ','}${rest}`
 }

@@ -17,7 +17,7 @@ export function remarkLine({ file, line, pointer, rule }: Remark, kind: 'error' 
 }
 
 /** `created 2, updated 1, …` for each kind, and each thing that is not as it was. */
-export function showCounts({ counts, items }: Counted, print: (line: string) => void): void {
+export function showCounts({ counts, items, intervals }: Counted, print: (line: string) => void): void {
   for (const { kind, pack, name, change } of items) {
     const whole = pack === null || pack === undefined ? name : `${pack} ${name}`
     print(plain(`${SIGNS[change]} ${kind} ${whole}`))
@@ -27,6 +27,7 @@ export function showCounts({ counts, items }: Counted, print: (line: string) => 
     if (created + updated + unchanged + deleted === 0) continue
     print(`${kind}: ${created} created, ${updated} updated, ${unchanged} unchanged, ${deleted} deleted`)
   }
+  if (intervals !== null && intervals !== undefined) print(`intervals: ${intervals}`)
 }
 
 /** A plan, the numbers of nodes last. */

@@ -144,7 +144,7 @@ async function runExport(
   const server = await ConfigurationServer.of(options.access)
   const version = await presentVersion(server)
   const whole = granted(await server.call('GET', `/versions/${version}`))
-  const exported = await exportInto(options.folder, whole, options.force)
+  const exported = await exportInto(options.folder, whole, granted(await server.intervals()), options.force)
   if (options.json) print(JSON.stringify({ version, ...exported }))
   else {
     for (const path of exported.written) print(plain(`written  ${path}`))

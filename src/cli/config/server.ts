@@ -8,14 +8,25 @@ export type { ServerReply } from '../admin-route.ts'
 /** One environment's configuration on a server. */
 export class ConfigurationServer {
   readonly #route: AdminRoute
+  readonly #environment: AdminRoute
 
-  private constructor(route: AdminRoute) {
+  private constructor(route: AdminRoute, environment: AdminRoute) {
     this.#route = route
+    this.#environment = environment
   }
 
   static async of(access: ServerAccess): Promise<ConfigurationServer> {
-    const path = `/environments/${encodeURIComponent(access.env)}/configuration`
-    return new ConfigurationServer(await AdminRoute.of(access, path))
+    const path = `/environments/${encodeURIComponent(access.env)}`
+    const [route, environment] = await Promise.all([
+      AdminRoute.of(access, `${path}/configuration`),
+      AdminRoute.of(access, path),
+    ])
+    return new ConfigurationServer(route, environment)
+  }
+
+  /** What is managed of intervals. */
+  intervals(): Promise<ServerReply> {
+    return this.#environment.call('GET', '/intervals')
   }
 
   /** Any status is a reply; throws where there is none. */

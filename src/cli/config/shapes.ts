@@ -21,6 +21,8 @@ const counted = {
     }),
   ),
   warnings: z.array(finding),
+  /** Servers of before there were managed intervals say nothing of them. */
+  intervals: z.enum(['updated', 'unchanged']).nullish(),
 }
 
 const fleetDay = z.object({ nodes: z.number(), cpuMs: z.number().nullable(), lines: z.number().nullable() })
@@ -57,9 +59,17 @@ export const appliedShape = z.object({
   live: z.boolean(),
   rollout: z.object({ id: z.string(), state: z.string() }).nullish(),
 })
+/** What the server manages, as `intervals.yaml` says it. */
+export const intervalsShape = z.object({
+  managed: z.boolean(),
+  config_tls_refresh: z.number().nullable(),
+  distributed_interval: z.number().nullable(),
+  logger_tls_period: z.number().nullable(),
+  layers: z.record(z.string(), z.record(z.string(), z.number())),
+})
 export const problemShape = z.object({ detail: z.string(), errors: z.array(finding) })
 
-export type Counted = Pick<z.infer<typeof planShape>, 'counts' | 'items'>
+export type Counted = Pick<z.infer<typeof planShape>, 'counts' | 'items' | 'intervals'>
 export type Plan = z.infer<typeof planShape>
 
 /** A reply of this shape; a failure where the server says something else. */

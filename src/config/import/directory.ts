@@ -1,10 +1,11 @@
 /**
  * A configuration's directory as one document and its layers: `config.yaml` (or .yml, .json, .conf), `packs/*`,
- * `layers/*`. What is written in JSON goes on byte for byte. Pure: files come in as texts.
+ * `layers/*`, and `intervals.yaml` beside them. What is written in JSON goes on byte for byte. Pure: files come in as texts.
  */
 
 import { memberTexts } from '../../lib/json-members.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
+import { readIntervalBody } from '../interval-body.ts'
 import { isObject } from '../shapes.ts'
 import type { NewLayer } from '../version.ts'
 import { readConf, readJson } from './conf.ts'
@@ -19,12 +20,15 @@ export interface LoadedDirectory {
   /** JSON text of the base document, packs and all. */
   document: string
   layers: NewLayer[]
+  /** What the server is to manage of intervals; null: no file says it. */
+  intervals: Source | null
   warnings: Remark[]
   /** Where that stands which a pointer of `checkVersion` names. */
   place: (pointer: string) => SourcePlace
 }
 
 const BASE = /^config\.(ya?ml|json|conf)$/
+const INTERVALS = /^intervals\.(ya?ml|json)$/
 const PACK = /^packs\//
 const LAYER = /^layers\/[^/]+\.(ya?ml|json|conf)$/
 
@@ -38,7 +42,13 @@ export function readDirectory(files: readonly SourceFile[]): Result<LoadedDirect
   if (!packs.ok) faults.push(...packs.reason)
   const layers = layersOf(files.filter(({ path }) => LAYER.test(path)))
   if (!layers.ok) faults.push(...layers.reason)
-  if (!base.ok || !packs.ok || !layers.ok) return fail(faults)
+  const names = layers.ok ? layers.value.map(({ layer }) => layer.name) : []
+  const intervals = intervalsOf(
+    files.filter(({ path }) => INTERVALS.test(path)),
+    names,
+  )
+  if (!intervals.ok) faults.push(...intervals.reason)
+  if (!base.ok || !packs.ok || !layers.ok || !intervals.ok) return fail(faults)
   const composed = compose(base.value, packs.value.packs)
   if (!composed.ok) return fail(composed.reason)
   const { document, used } = composed.value
@@ -46,8 +56,15 @@ export function readDirectory(files: readonly SourceFile[]): Result<LoadedDirect
   return ok({
     document,
     layers: layers.value.map(({ layer }) => layer),
+    intervals: intervals.value,
     warnings: [...warnings, ...packs.value.warnings, ...sources.flatMap((source) => source.warnings)],
-    place: (pointer) => whereIs(pointer, { base: base.value, packs: used, layers: layers.value }),
+    place: (pointer) =>
+      whereIs(pointer, {
+        base: base.value,
+        packs: used,
+        layers: layers.value,
+        intervals: intervals.value,
+      }),
   })
 }
 
@@ -83,6 +100,22 @@ function layersOf(files: readonly SourceFile[]): Result<LayerFile[], Remark[]> {
     else layers.push(layer.value)
   }
   return faults.length > 0 ? fail(faults) : ok(layers)
+}
+
+/** What the server manages beside the configuration, by the rules of the admin route. */
+function intervalsOf(
+  files: readonly SourceFile[],
+  layerNames: readonly string[],
+): Result<Source | null, Remark[]> {
+  const [file, another] = files
+  if (file === undefined) return ok(null)
+  if (another !== undefined) return refused(another.path, `says intervals, and so does ${file.path}`)
+  const source = readValue(file)
+  if (!source.ok) return source
+  const { json, place } = source.value
+  const read = readIntervalBody(JSON.parse(json), layerNames)
+  if (read.ok) return source
+  return fail(read.reason.map(({ pointer, detail }) => ({ ...place(pointer), rule: detail })))
 }
 
 /** Puts the packs into the base: where a text names a file, its place is kept; the others come last, by name. */

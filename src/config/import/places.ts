@@ -8,14 +8,16 @@ interface Sources {
   base: Source
   packs: ReadonlyMap<string, Source>
   layers: readonly LayerFile[]
+  intervals: Source | null
 }
 
 /**
  * `/packs/x/…` is in x's file, `/layers/linux+canary/…` in the last of these layers that says something there. What no
  * file says is where the nearest thing around it is.
  */
-export function whereIs(pointer: string, { base, packs, layers }: Sources): SourcePlace {
+export function whereIs(pointer: string, { base, packs, layers, intervals }: Sources): SourcePlace {
   const [first, second, ...rest] = stepsOf(pointer)
+  if (first === 'intervals' && intervals !== null) return nearest(intervals, stepsOf(pointer).slice(1))
   if (first !== 'layers' || second === undefined) return inDocument(pointer, base, packs)
   const named = layersNamed(second, layers)
   const below = pointerOf(rest)

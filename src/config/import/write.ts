@@ -13,9 +13,16 @@ import { fileNameOf } from './file-name.ts'
 import type { SourceFile } from './source.ts'
 import { readYaml } from './yaml.ts'
 
-/** Writes a base document and its layers. */
-export function writeDirectory(document: string, layers: readonly NewLayer[]): SourceFile[] {
-  const layerFiles = layers.map(layerFile)
+/** Writes a base document, its layers, and what the server manages of intervals (JSON; null: nothing). */
+export function writeDirectory(
+  document: string,
+  layers: readonly NewLayer[],
+  intervals: string | null = null,
+): SourceFile[] {
+  const layerFiles = [
+    ...layers.map(layerFile),
+    ...(intervals === null ? [] : [valueFile('intervals', intervals)]),
+  ]
   for (const split of [splitByName, splitInPlace]) {
     const { base, packs } = split(document)
     const files = [valueFile('config', base), ...packs]

@@ -256,3 +256,56 @@ describe('arguments that are not understood', () => {
     expect({ code, isSaid: err.length > 0 }).toEqual({ code: 2, isSaid: true })
   })
 })
+
+describe('intervals.yaml', () => {
+  const INTERVALS = 'config_tls_refresh: 600\ndistributed_interval: 120\nlogger_tls_period: 300\n'
+  const LAYERED = `${INTERVALS}layers:\n  canary:\n    distributed_interval: 30\n`
+
+  it('is planned and applied with the version, exported, and unchanged afterwards', async () => {
+    await write({ ...FILES, 'intervals.yaml': LAYERED })
+    expect((await onServer('plan')).out).toContain('intervals: updated\n')
+    expect((await onServer('apply')).out).toContain('intervals: updated\n')
+    expect((await server.operator('GET', '/environments/default/intervals')).json()).toMatchObject({
+      managed: true,
+      config_tls_refresh: 600,
+      layers: { canary: { distributed_interval: 30 } },
+    })
+    expect((await onServer('apply')).out).toContain('intervals: unchanged\n')
+    await rm(join(folder, 'intervals.yaml'))
+    expect((await onServer('apply')).out).not.toContain('intervals')
+    expect((await onServer('export', '--force')).code).toBe(0)
+    expect(await readFile(join(folder, 'intervals.yaml'), 'utf8')).toBe(LAYERED)
+    expect((await onServer('apply')).out).toContain('intervals: unchanged\n')
+  })
+
+  it('changes alone, and ends what was managed', async () => {
+    await write({ ...FILES, 'intervals.yaml': INTERVALS })
+    await onServer('apply')
+    await write({ 'intervals.yaml': '{}\n' })
+    const { out } = await onServer('apply')
+    expect(out).toContain('intervals: updated\n')
+    expect(out).toContain(': unchanged\n')
+    expect((await server.operator('GET', '/environments/default/intervals')).json()).toMatchObject({
+      managed: false,
+    })
+    expect((await onServer('export')).out).toContain('unchanged')
+  })
+
+  it('is refused with its line and rule, by validate and by the server', async () => {
+    await write({ ...FILES, 'intervals.yaml': `${INTERVALS.replace('120', '2')}layers: {nobody: {}}\n` })
+    const { code, err } = await config('validate', folder)
+    expect({ code, err }).toEqual({
+      code: 1,
+      err:
+        'intervals.yaml:2: error: /distributed_interval must be whole seconds from 5 to 86400\n' +
+        'intervals.yaml:4: error: /layers/nobody there is no such layer\n',
+    })
+    const body = { document: {}, layers: [], intervals: { distributed_interval: 2 } }
+    const reply = await server.operator('POST', '/environments/default/configuration/apply', body)
+    expect(reply.json<{ errors: { pointer: string }[] }>().errors.map(({ pointer }) => pointer)).toEqual([
+      '/intervals/distributed_interval',
+      '/intervals/config_tls_refresh',
+      '/intervals/logger_tls_period',
+    ])
+  })
+})
