@@ -31,7 +31,7 @@ resident memory after a tenth ${mib(residentBytes.early)}, at most ${mib(residen
         times('write to other shards meanwhile', groups.writeMs.other),
       ],
     ),
-    `accelerated nodes: ${rounded(watched.pollsPerNodeAndMinute)} polls a minute; counts by a column: ${rounded(groups.answersPerCall)} answers a shard call, ${groups.incomplete} of ${groups.tookMs.length} ended by time
+    `accelerated nodes: ${rounded(watched.pollsPerNodeAndMinute)} polls a minute; counts by a column: ${rounded(groups.answersPerCall)} answers a shard call, ${groups.tookMs.length} in ${groups.tookMs.length + groups.incomplete} requests
 CSV: ${text(csv.lines)} lines, ${mib(csv.bytes)} in ${rounded(csv.seconds)} s; resident memory ${mib(csv.residentBytes.before)} before, at most ${mib(csv.residentBytes.most)}
 SIGKILL with ${crash.answeredBefore} of ${text(crash.rows / 20)} nodes answered: ${crash.unacknowledged} writes sent again, the viewer connected ${crash.connections} times`,
   ].join('\n\n')
