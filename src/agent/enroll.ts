@@ -51,10 +51,13 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
   if (isEnrollPaused(environment, context.receivedAtMs)) return refused(context, found.value, 'brownout')
   const text = hostText(environment.id, found.value.secret.hash, host)
   const verdict = context.damper.judge(text, `${environment.id}/${host.identity}`, context.receivedAtMs)
-  if (verdict.kind === 'come-again') return retry({ kind: 'overloaded', what: 'enrolls of one identity' })
+  if (verdict.kind === 'come-again') return refused(context, found.value, 'storm')
   if (verdict.kind === 'same') {
     const same = await sameKey(context, found.value, verdict)
-    if (same !== null) return same
+    if (same !== null) {
+      context.enrolls.note(context, environment.id, found.value.secret.id ?? '', ENROLLED)
+      return same
+    }
     context.damper.forget(text)
   }
   const giveBack = inFlight.take(context.receivedAtMs + ANSWER_WITHIN_MS, Date.now())
