@@ -78,7 +78,8 @@ export interface Share {
 
 export interface GateReading {
   gate: Gate
-  status: 'pass' | 'fail' | 'unknown' | 'off'
+  /** `hold`: not good yet, and no failure. */
+  status: 'pass' | 'hold' | 'fail' | 'unknown' | 'off'
   /** What was measured; null: not known. */
   value: number | null
   limit: number | null
@@ -92,17 +93,17 @@ export function readGates(limits: GateLimits, measured: Measured): GateReading[]
     const limit = limits[gate]
     if (limit === null) return { gate, status: 'off', value: null, limit, detail: 'is off' }
     const { value, detail, isGood } = readingOf(gate, limit, measured)
-    return { gate, status: isGood === null ? 'unknown' : isGood ? 'pass' : 'fail', value, limit, detail }
+    // A document that has not come yet is waited for.
+    const bad = gate === 'documentReceived' ? 'hold' : 'fail'
+    return { gate, status: isGood === null ? 'unknown' : isGood ? 'pass' : bad, value, limit, detail }
   })
 }
 
-/** What the readings come to. A document that has not come yet is no failure: it is waited for. */
+/** What the readings come to. */
 export function verdictOf(readings: readonly GateReading[], whenUnknown: 'hold' | 'pass'): Verdict {
-  const failed = readings.filter(({ status }) => status === 'fail')
-  if (failed.some(({ gate }) => gate !== 'documentReceived')) return 'fail'
-  if (failed.length > 0) return 'hold'
-  const isUnknown = readings.some(({ status }) => status === 'unknown')
-  return isUnknown && whenUnknown === 'hold' ? 'hold' : 'pass'
+  const has = (wanted: GateReading['status']) => readings.some(({ status }) => status === wanted)
+  if (has('fail')) return 'fail'
+  return has('hold') || (has('unknown') && whenUnknown === 'hold') ? 'hold' : 'pass'
 }
 
 interface Reading {

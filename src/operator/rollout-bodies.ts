@@ -65,7 +65,7 @@ export const rolloutSchema = z
       .array(
         z.object({
           gate: z.enum(GATES),
-          status: z.enum(['pass', 'fail', 'unknown', 'off']),
+          status: z.enum(['pass', 'hold', 'fail', 'unknown', 'off']),
           value: z.number().nullable(),
           limit: z.number().nullable(),
           detail: z.string(),

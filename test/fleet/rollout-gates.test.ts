@@ -36,7 +36,6 @@ describe('gates', () => {
   })
 
   it.each<[Gate, Partial<Measured>]>([
-    ['documentReceived', { received: 35 }],
     ['denylisted', { denylisted: { nodes: 1, of: 40 } }],
     ['queryErrors', { queryErrors: { members: { nodes: 3, of: 40 }, others: { nodes: 0, of: 4_000 } } }],
     ['checkInsLost', { checkInsLost: { members: { nodes: 4, of: 40 }, others: { nodes: 40, of: 4_000 } } }],
@@ -46,6 +45,11 @@ describe('gates', () => {
   ])('%s fails beyond its limit', (gate, measured) => {
     expect(statusOf(gate, measured)).toBe('fail')
     expect(statusOf(gate, measured, { [gate]: null })).toBe('off')
+  })
+
+  it('say that a document is still on its way', () => {
+    expect(statusOf('documentReceived', { received: 35 })).toBe('hold')
+    expect(statusOf('documentReceived', { received: 36 })).toBe('pass')
   })
 
   it('do not blame a version for what happens to the others, too', () => {
