@@ -8,7 +8,7 @@ import type { ChangeNote } from '../db/control.ts'
 import { updateIntervals } from '../db/intervals.ts'
 import {
   LONGEST_INTERVAL_S,
-  MANAGED_OPTIONS,
+  type MANAGED_OPTIONS,
   RECOMMENDED_INTERVALS,
   SHORTEST_INTERVAL_S,
 } from '../fleet/intervals.ts'
