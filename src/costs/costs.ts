@@ -13,10 +13,11 @@ import type {
   DeniedNode,
   MemberFacts,
   MemberRequest,
+  NodeCosts,
   Summaries,
   SummaryRequest,
 } from './kinds.ts'
-import { deniedNodesOf, memberFactsOf, type FactsRow } from './member-facts.ts'
+import { deniedNodesOf, memberFactsOf, nodeCostsOf, type FactsRow } from './member-facts.ts'
 import { nodeOfRow, rowOfNode } from './node-row.ts'
 import {
   emptyNode,
@@ -80,6 +81,11 @@ export class Costs extends DurableObject<Env> {
   summaries(request: SummaryRequest): Summaries {
     const nodes = this.ctx.storage.sql.exec<{ nodes: number }>('SELECT COUNT(*) AS nodes FROM nodes').one()
     return { versions: summariesOf(this.ctx.storage.sql, this.#index(), request), nodes: nodes.nodes }
+  }
+
+  /** What one node told last. */
+  node(ordinal: number): NodeCosts {
+    return nodeCostsOf(this.#state(new Map(), ordinal), this.#index())
   }
 
   /** What members of a set did in a time, a slice of nodes at a time. */

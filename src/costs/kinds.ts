@@ -3,6 +3,7 @@
 import type { Bytes } from '../lib/bytes.ts'
 import type { HistogramBucket } from '../fleet/query-cost.ts'
 import { ORDINALS_PER_OBJECT } from './constants.ts'
+import type { Counters } from './counters.ts'
 import type { ReportedQuery } from './node-state.ts'
 import type { QueryTally } from './tally.ts'
 
@@ -103,6 +104,16 @@ export interface DeniedNode {
   ordinal: number
   hash: string
   sinceS: number
+}
+
+/** One node's last report. */
+export interface NodeCosts {
+  /** Unix time; 0: there was none. */
+  atS: number
+  /** Of all queries; null where there is one report only. */
+  cpuMsPerHour: number | null
+  /** What it schedules, the most CPU time first. */
+  queries: { name: string; hash: string; counters: Counters; deniedSinceS: number }[]
 }
 
 /** The object that keeps a node's costs. */

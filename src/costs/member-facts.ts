@@ -3,10 +3,11 @@
 import { addToBucket, bucketOf } from '../fleet/query-cost.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { HOUR_S } from './constants.ts'
-import type { DeniedNode, MemberFacts, MemberRequest } from './kinds.ts'
+import { cpuMsOf } from './counters.ts'
+import type { DeniedNode, MemberFacts, MemberRequest, NodeCosts } from './kinds.ts'
 import { factsOfRow, type NodeFacts } from './node-row.ts'
-import type { Point } from './node-state.ts'
-import type { QueryIndex } from './query-index.ts'
+import type { NodeState, Point } from './node-state.ts'
+import { compare, type QueryIndex } from './query-index.ts'
 
 export type FactsRow = Record<string, SqlStorageValue> & { ordinal: number; facts: ArrayBuffer }
 
@@ -102,5 +103,22 @@ class FactSum {
   #namesOf(denied: readonly { id: number }[]): Set<string> {
     const names = denied.map(({ id }) => this.#index.get(id)?.name)
     return new Set(names.filter((name) => name !== undefined))
+  }
+}
+
+/** One node on its own. */
+export function nodeCostsOf({ atS, queries, points }: NodeState, index: QueryIndex): NodeCosts {
+  const [first] = points
+  const last = points.at(-1)
+  const hours = first === undefined || last === undefined ? 0 : (last.atS - first.atS) / HOUR_S
+  const known = [...queries].flatMap(([id, { isScheduled, counters, deniedSinceS }]) => {
+    const query = index.get(id)
+    if (!isScheduled || query === undefined) return []
+    return [{ name: query.name, hash: query.hash, counters, deniedSinceS }]
+  })
+  return {
+    atS,
+    cpuMsPerHour: hours === 0 ? null : Math.round(((last?.cpuMs ?? 0) - (first?.cpuMs ?? 0)) / hours),
+    queries: known.sort((a, b) => cpuMsOf(b.counters) - cpuMsOf(a.counters) || compare(a.name, b.name)),
   }
 }

@@ -4,7 +4,7 @@ import { quantile } from '../fleet/query-cost.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { DAY_S, ORDINALS_PER_OBJECT } from './constants.ts'
-import { costsStub, type DeniedNode, type MemberFacts, type VersionSummary } from './kinds.ts'
+import { costsStub, type DeniedNode, type MemberFacts, type NodeCosts, type VersionSummary } from './kinds.ts'
 import { addToBuckets, mergeVersions } from './merge-versions.ts'
 import { compare } from './query-index.ts'
 
@@ -136,6 +136,11 @@ export async function readDeniedNodes(
     }
   }
   return denied.slice(0, most)
+}
+
+/** What one node told last. */
+export function readNodeCosts(env: Env, environmentId: string, ordinal: number): Promise<NodeCosts> {
+  return call(costsStub(env, environmentId, ordinal).node(ordinal))
 }
 
 function sumOfFacts(parts: readonly MemberFacts[]): MemberCosts {

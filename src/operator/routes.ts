@@ -36,6 +36,7 @@ import { addEnvironmentRoutes } from './environments.ts'
 import { addErasureRoutes } from './erasures.ts'
 import { addFlagfileRoutes } from './flagfile.ts'
 import { replyToFailure } from './failure.ts'
+import { addNodeCostRoutes } from './node-costs.ts'
 import { addNodeQueryRoutes, MAX_WAIT_S } from './node-query.ts'
 import { addIdentityRoutes } from './identity.ts'
 import { addHeldBackRoutes } from './held-back.ts'
@@ -87,6 +88,7 @@ const RESOURCES: readonly ((routes: OperatorRoutes) => void)[] = [
   addBlockRoutes,
   addDuplicateRoutes,
   addNodeConfigurationRoutes,
+  addNodeCostRoutes,
   addNodeQueryRoutes,
   addTagRoutes,
   addNodeSetRoutes,

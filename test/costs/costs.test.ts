@@ -71,6 +71,21 @@ describe('GET …/costs', () => {
       { hostname: 'f-2', cpuMs: 5_000 },
       { hostname: 'f-1', cpuMs: 100 },
     ])
+    const nodeId = version?.worstNodes?.[0]?.nodeId ?? ''
+    expect(
+      (await server.operator('GET', `/environments/figures/nodes/${nodeId}/costs`)).json(),
+    ).toMatchObject({
+      cpuMsPerHour: 30_000,
+      queries: [{ query: 'q', executions: 12, userMs: 60_000, denylistedSince: null, rating: 'excessive' }],
+    })
+  })
+
+  it('knows nothing of a node that has not reported', async () => {
+    await enrollHost(server, 'silent')
+    const nodes = await server.operator('GET', '/environments/default/nodes')
+    const [node] = created<{ items: { id: string }[] }>(nodes, 200).items
+    const reply = await server.operator('GET', `/environments/default/nodes/${node?.id ?? ''}/costs`)
+    expect(reply.json()).toEqual({ reportedAt: null, cpuMsPerHour: null, queries: [] })
   })
 
   it('counts a line once, however often it comes', async () => {
