@@ -1,5 +1,5 @@
 /**
- * Brings tags that enrolls gave into the snapshots: layers and cohorts by tag hold them within a minute. The tags
+ * Brings tags that enrolls gave into the snapshots: layers by tag hold them within a minute. The tags
  * themselves are there with the node, by a trigger within enroll's statement.
  */
 
