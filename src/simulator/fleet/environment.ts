@@ -22,3 +22,10 @@ export async function makeEnvironment(
   })
   return { id, name, enrollSecret: secret }
 }
+
+/** A run does not last a day: the daily look at the inventory comes each minute of the fleet's own time. */
+export async function lookOften(client: OperatorClient, environment: string, tempo: number): Promise<void> {
+  const path = `/environments/${environment}/built-in-queries`
+  const { cost } = await client.json<{ cost: unknown }>('GET', path)
+  await client.call('PUT', path, { cost, inventory: { intervalS: Math.max(1, Math.round(60 / tempo)) } })
+}

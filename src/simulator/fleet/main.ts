@@ -4,7 +4,7 @@ import process from 'node:process'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { DeedOptions } from './deeds.ts'
 import type { FleetEnvironment } from './environment.ts'
-import { makeEnvironment } from './environment.ts'
+import { lookOften, makeEnvironment } from './environment.ts'
 import type { Fleet } from './fleet.ts'
 import { startFleet } from './fleet.ts'
 import { OperatorClient } from './operator-client.ts'
@@ -180,13 +180,6 @@ async function environmentFor(
   const environment = await makeEnvironment(client, name, configurationOf(profile, args.tempo))
   await lookOften(client, environment.id, args.tempo)
   return environment
-}
-
-/** A run does not last a day: the daily look at the inventory comes each minute of the fleet's own time. */
-async function lookOften(client: OperatorClient, environment: string, tempo: number): Promise<void> {
-  const path = `/environments/${environment}/built-in-queries`
-  const { cost } = await client.json<{ cost: unknown }>('GET', path)
-  await client.call('PUT', path, { cost, inventory: { intervalS: Math.max(1, Math.round(60 / tempo)) } })
 }
 
 function verified(

@@ -239,8 +239,9 @@ async function nodeVerdicts(options: VerifyOptions, nodes: NodeMap): Promise<Ver
   ]
 }
 
-async function inventoryVerdicts({ client, environment, inventory }: VerifyOptions): Promise<Verdict[]> {
-  return inventory === undefined ? [] : verifyInventory({ client, environment, ...inventory })
+async function inventoryVerdicts(options: VerifyOptions): Promise<Verdict[]> {
+  const { client, environment, inventory, patienceMs } = options
+  return inventory === undefined ? [] : verifyInventory({ client, environment, patienceMs, ...inventory })
 }
 
 async function quarantineVerdict(options: VerifyOptions, nodes: NodeMap): Promise<Verdict> {

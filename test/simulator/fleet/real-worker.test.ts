@@ -1,7 +1,7 @@
 /** A small fleet on the real Worker: everything that was acknowledged is found, and what is tampered with is noticed. */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { makeEnvironment } from '../../../src/simulator/fleet/environment.ts'
+import { lookOften, makeEnvironment } from '../../../src/simulator/fleet/environment.ts'
 import type { Fleet } from '../../../src/simulator/fleet/fleet.ts'
 import { startFleet } from '../../../src/simulator/fleet/fleet.ts'
 import { OperatorClient } from '../../../src/simulator/fleet/operator-client.ts'
@@ -43,6 +43,7 @@ beforeAll(async () => {
   const base = url.href.replace(/\/$/, '')
   client = new OperatorClient({ url: base, token: OPERATOR_TOKEN })
   const environment = await makeEnvironment(client, 'sim', configurationOf(PROFILE, TEMPO))
+  await lookOften(client, environment.id, TEMPO)
   fleet = startFleet({
     url: base,
     enrollSecret: environment.enrollSecret,
@@ -69,6 +70,7 @@ beforeAll(async () => {
   options = {
     ...subjectOf(fleet),
     client: recording.recorder,
+    inventory: { members: fleet.members, url: base },
     environment: environment.id,
     isShared: false,
     sinceMs: Date.now(),
@@ -147,7 +149,7 @@ test('the Worker loses nothing', async () => {
   const { examples, verdicts } = verification
   expect(examples).toEqual([])
   expect(verdicts.filter(({ isOk }) => !isOk)).toEqual([])
-  expect(verdicts).toHaveLength(22)
+  expect(verdicts).toHaveLength(23)
 })
 
 describe('the verifier notices', () => {

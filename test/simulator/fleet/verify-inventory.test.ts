@@ -33,12 +33,12 @@ function client(node: object, hasSnapshots: boolean): InventoryOptions['client']
         if (hasSnapshots) yield { nodeId: 'n1' } as T
       } else yield { id: 'n1' } as T
     },
-    json: async <T>() => node as T,
+    bytes: async () => Buffer.from(JSON.stringify(node)),
   }
 }
 
 async function detailOf(node: object, hasSnapshots = true): Promise<string> {
-  const options = { environment: 'e', members: [member], url: 'http://127.0.0.1' }
+  const options = { environment: 'e', members: [member], url: 'http://127.0.0.1', patienceMs: -1 }
   const [verdict] = await verifyInventory({ client: client(node, hasSnapshots), ...options })
   return `${verdict?.isOk ? 'ok' : 'BROKEN'}: ${verdict?.detail}`
 }
