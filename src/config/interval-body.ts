@@ -1,6 +1,7 @@
 /** Intervals as operators write them, in a request or in `intervals.yaml`: what they mean, or what is wrong with them. Pure. */
 
 import {
+  isIntervalSeconds,
   isManagedOption,
   LONGEST_INTERVAL_S,
   MANAGED_OPTIONS,
@@ -48,15 +49,9 @@ function faultsOfSettings(settings: JsonObject, at: readonly string[]): Finding[
   return Object.entries(settings).flatMap(([name, value]) => {
     const pointer = pointerOf([...at, name])
     if (!isManagedOption(name)) return [{ pointer, detail: `is none of ${MANAGED_OPTIONS.join(', ')}` }]
-    if (value === undefined || isInterval(value)) return []
+    if (value === undefined || isIntervalSeconds(value)) return []
     return [{ pointer, detail: `must be whole seconds from ${SHORTEST_INTERVAL_S} to ${LONGEST_INTERVAL_S}` }]
   })
-}
-
-function isInterval(value: unknown): boolean {
-  return (
-    Number.isInteger(value) && Number(value) >= SHORTEST_INTERVAL_S && Number(value) <= LONGEST_INTERVAL_S
-  )
 }
 
 /** In one order, whatever the order they were written in. */

@@ -4,10 +4,9 @@
  */
 
 import {
+  isIntervalSeconds,
   isManagedOption,
-  LONGEST_INTERVAL_S,
   MANAGED_OPTIONS,
-  SHORTEST_INTERVAL_S,
   type IntervalSettings,
   type ManagedOption,
   type WholeIntervals,
@@ -164,14 +163,8 @@ function secondsOf(valueText: string): number | null {
 
 function settingsOf(value: unknown): IntervalSettings {
   if (!isObject(value)) return {}
-  const known = MANAGED_OPTIONS.filter((option) => isInterval(value[option]))
+  const known = MANAGED_OPTIONS.filter((option) => isIntervalSeconds(value[option]))
   return Object.fromEntries(known.map((option) => [option, value[option]]))
-}
-
-function isInterval(value: unknown): boolean {
-  return (
-    Number.isInteger(value) && Number(value) >= SHORTEST_INTERVAL_S && Number(value) <= LONGEST_INTERVAL_S
-  )
 }
 
 function isWhole(settings: IntervalSettings): settings is WholeIntervals {

@@ -36,6 +36,12 @@ export function isManagedOption(name: string): name is ManagedOption {
   return MANAGED_OPTIONS.some((known) => known === name)
 }
 
+export function isIntervalSeconds(value: unknown): value is number {
+  return (
+    Number.isInteger(value) && Number(value) >= SHORTEST_INTERVAL_S && Number(value) <= LONGEST_INTERVAL_S
+  )
+}
+
 /** An interval so many times as long, where that is still within a day; a longer one stays as it is. */
 export function lengthened(seconds: number, factor: number): number {
   return Math.max(seconds, Math.min(Math.round(seconds * factor), LONGEST_INTERVAL_S))

@@ -8,9 +8,9 @@ import type { ChangeNote } from '../db/control.ts'
 import { updateIntervals } from '../db/intervals.ts'
 import {
   LONGEST_INTERVAL_S,
-  type MANAGED_OPTIONS,
   RECOMMENDED_INTERVALS,
   SHORTEST_INTERVAL_S,
+  type ManagedOption,
 } from '../fleet/intervals.ts'
 import { SPLAY_BUCKETS, SPLAY_SHARE } from '../fleet/splay.ts'
 import { pointerOf } from '../lib/json-pointer.ts'
@@ -107,7 +107,7 @@ async function presentLayers(c: OperatorContext) {
 }
 
 async function shown(c: OperatorContext, { base, layers }: ManagedIntervals) {
-  const each = (option: (typeof MANAGED_OPTIONS)[number]) => base?.[option] ?? null
+  const each = (option: ManagedOption) => base?.[option] ?? null
   return {
     managed: base !== null,
     config_tls_refresh: each('config_tls_refresh'),
