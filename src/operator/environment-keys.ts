@@ -46,11 +46,9 @@ const revokeBody = z.strictObject({ ...wantedBody, ...guarded })
 
 const keysSchema = z
   .object({
-    bySigningKey: z
-      .array(z.object({ signingKey: z.string().nullable(), nodes: z.int() }))
-      .openapi({
-        description: 'Nodes by what signed their newest key; null: it is older than this is noted',
-      }),
+    bySigningKey: z.array(z.object({ signingKey: z.string().nullable(), nodes: z.int() })).openapi({
+      description: 'Nodes by what signed their newest key; null: it is older than this is noted',
+    }),
     revocations: z.array(revocationSchema),
   })
   .openapi('EnvironmentKeys')

@@ -13,14 +13,19 @@ import {
 import { nodes } from '../db/schema.ts'
 import { ordinalsInPages } from '../db/targets.ts'
 import { defaultOverS, MAX_OVER_S } from '../fleet/key-revocation.ts'
+import { Deadline } from '../lib/deadline.ts'
 import { rfc3339 } from '../lib/time.ts'
 import { TargetResolver } from '../queries/target-resolver.ts'
+import { isEnrollPaused } from '../snapshot/head.ts'
+import { DIRECTORY_NAME } from '../snapshot/keys.ts'
 import type { OperatorContext } from './context.ts'
 import { time } from './describe.ts'
 import { unprocessable, type Fault } from './problem.ts'
 
 /** Environments whose presence one preview asks; with more it does not say who is online. */
 const MAX_ENVIRONMENTS_ASKED = 20
+/** An object that does not say in this time is an outage. */
+const DIRECTORY_WITHIN_MS = 3_000
 
 export const overSeconds = z
   .int('is not a whole number')
@@ -33,12 +38,9 @@ export const overSeconds = z
   })
 /** What a change is guarded by. */
 export const guarded = {
-  maxNodes: z
-    .int('is not a whole number')
-    .min(0, 'is less than 0')
-    .openapi({
-      description: 'Nothing is revoked where it would be more nodes: the number that the preview says',
-    }),
+  maxNodes: z.int('is not a whole number').min(0, 'is less than 0').openapi({
+    description: 'Nothing is revoked where it would be more nodes: the number that the preview says',
+  }),
   force: z.boolean().default(false).openapi({ description: 'Also where nodes would be locked out' }),
 }
 
@@ -84,6 +86,8 @@ export interface RevocationPlan extends Wanted {
   nodes: number
   online: number | null
   lockedOut: number
+  /** Of environments in which a brownout lets nobody enroll now. */
+  waiting: number
   fromS: number
   overS: number
 }
@@ -99,15 +103,25 @@ export async function planOf(c: OperatorContext, wanted: Wanted): Promise<Revoca
   const withSecret = new Set(active.map((secret) => secret.environmentId))
   const isOut = (row: (typeof bySecret)[number]) =>
     row.secretId === null ? !withSecret.has(row.environmentId) : !activeIds.has(row.secretId)
+  const paused = await pausedEnvironments(c)
   const count = sum(bySecret)
   return {
     ...wanted,
     nodes: count,
     online: await onlineOf(c, [...new Set(bySecret.map((row) => row.environmentId))], meant),
     lockedOut: sum(bySecret.filter(isOut)),
+    waiting: sum(bySecret.filter((row) => paused.has(row.environmentId))),
     fromS: Math.floor(nowMs / 1_000),
     overS: wanted.overSeconds ?? defaultOverS(count),
   }
+}
+
+/** Environments in which nobody can enroll now. Throws where the directory does not answer: a guard has to know. */
+async function pausedEnvironments(c: OperatorContext): Promise<Set<string>> {
+  const read = c.env.DIRECTORY.getByName(DIRECTORY_NAME).read()
+  const { environments } = await new Deadline(DIRECTORY_WITHIN_MS).run(read)
+  const paused = environments.filter((environment) => isEnrollPaused(environment, c.var.nowMs))
+  return new Set(paused.map(({ id }) => id))
 }
 
 function sum(rows: readonly { nodes: number }[]): number {
@@ -140,6 +154,8 @@ export function refusalOf(
     faults.push({ pointer: '/maxNodes', detail: `would revoke the keys of ${plan.nodes} nodes` })
   if (plan.lockedOut > 0 && !force)
     faults.push({ pointer: '/force', detail: `must be true: ${lockedOutText(plan)}` })
+  else if (plan.waiting > 0 && !force)
+    faults.push({ pointer: '/force', detail: `must be true: ${waitingText(plan)}` })
   return faults.length === 0 ? null : unprocessable(...faults)
 }
 
@@ -147,9 +163,14 @@ function lockedOutText({ lockedOut }: RevocationPlan): string {
   return `${lockedOut} nodes would be locked out, no active enroll secret is known to let them in again`
 }
 
+function waitingText({ waiting }: RevocationPlan): string {
+  return `a brownout lets ${waiting} of the nodes not enroll until it is over`
+}
+
 export function shownPlan(plan: RevocationPlan): z.infer<typeof planSchema> {
   const { issuedBeforeS, nodes: count, online, lockedOut, fromS, overS } = plan
   const warnings = lockedOut === 0 ? [] : [lockedOutText(plan)]
+  if (plan.waiting > 0) warnings.push(waitingText(plan))
   if (overS < defaultOverS(count)) warnings.push(`${count} nodes enroll within ${overS} s and an interval`)
   return {
     issuedBefore: rfc3339(issuedBeforeS * 1_000),

@@ -101,6 +101,14 @@ describe('revoking the keys of an environment', () => {
     expect(problemOf(await server.operator('DELETE', `${path}/revocations/${id}`)).status).toBe(404)
   })
 
+  it('over a time reaches all of them in the end, decided by the head and the clock', async () => {
+    const { id, keys, path } = await fleet('waves', 4)
+    created(await server.operator('POST', `${path}/revoke`, { maxNodes: 4, overSeconds: 2 }), 200)
+    const head = await server.env.ENVIRONMENT.getByName(id).head()
+    expect(head).toMatchObject({ minimumIssuedAtS: 0, revocations: [{ overS: 2 }] })
+    for (const key of keys) await server.until(async () => (await told(key)) === 'invalid')
+  })
+
   it('taken back makes keys count again that were not replaced', async () => {
     const { keys, path } = await fleet('mistaken', 1)
     const { id } = created(await server.operator('POST', `${path}/revoke`, { maxNodes: 1 }), 200)
@@ -144,6 +152,15 @@ describe('revoking is guarded', () => {
     expect(await told(keys[0] ?? '')).toBe('ok')
     created(await server.operator('POST', `${path}/revoke`, { maxNodes: 1, force: true }), 200)
     await server.until(async () => (await told(keys[0] ?? '')) === 'invalid')
+  })
+
+  it('against a brownout, in which nobody could enroll', async () => {
+    const { path } = await fleet('dark', 1)
+    created(await server.operator('PUT', '/environments/dark/brownout', { on: true, reason: 'a test' }), 200)
+    const plan = (await server.operator('POST', `${path}/revoke/preview`, {})).json<Plan>()
+    expect(plan.warnings).toEqual([expect.stringContaining('brownout')])
+    const refused = await server.operator('POST', `${path}/revoke`, { maxNodes: 1 })
+    expect(problemOf(refused)).toEqual({ status: 422, pointers: ['/force'] })
   })
 
   it.each([

@@ -37,6 +37,9 @@ describe('an operator in an outage', () => {
     ['DB=throw', 'GET', '/operator-tokens'],
     ['PRESENCE=throw', 'GET', '/environments/default/nodes'],
     ['PRESENCE=hang', 'GET', '/environments/default/nodes'],
+    ['DB=throw', 'GET', '/signing-keys'],
+    ['DB=throw', 'GET', '/environments/default/blocks'],
+    ['ENVIRONMENT=throw', 'GET', '/environments/default'],
     ['ANSWER_SHARD=throw', 'GET', '/environments/default/queries'],
     ['ANSWER_SHARD=hang', 'GET', '/environments/default/queries'],
     ['ANSWER_SHARD=throw', 'GET', '/environments/default/queries/ID'],
@@ -62,6 +65,21 @@ describe('an operator in an outage', () => {
       name: mode,
     })
     expect(created(secret)).toMatchObject({ live: false })
+  })
+
+  it('revokes nothing where it cannot be told what that would do', async () => {
+    const path = '/environments/default/keys'
+    for (const faults of ['DB=throw', 'PRESENCE=throw', 'DIRECTORY=hang'])
+      expect(problemOf(await withFaults(faults, 'POST', `${path}/revoke`, { maxNodes: 9 })).status).toBe(503)
+    expect((await server.operator('GET', path)).json()).toMatchObject({ revocations: [] })
+  })
+
+  it('revokes though the environment is away, and hears that it is not live yet', async () => {
+    const path = '/environments/default/keys'
+    const reply = await withFaults('ENVIRONMENT=throw', 'POST', `${path}/revoke`, { maxNodes: 9 })
+    const { id } = created<{ id: string }>(reply, 200)
+    expect(reply.json()).toMatchObject({ live: false, nodes: 1 })
+    expect((await server.operator('DELETE', `${path}/revocations/${id}`)).status).toBe(204)
   })
 
   it('erases a query though its shards are away: the environment finishes that later', async () => {
