@@ -25,7 +25,7 @@ const WAITER_LOST_AFTER_MS = FLUSH_EVERY_MS + 5_000
  */
 const LOOK_EVERY_MS = 30_000
 const SAY_EVERY_MS = 10 * 60_000
-/** Agents of one object's range that an isolate remembers, at some 150 bytes each; beyond, all of them are new to it. */
+/** Agents that an isolate remembers, at some 200 bytes each; beyond, all of them are new to it. */
 const MAX_KNOWN_AGENTS = 20_000
 
 /** osqueryd's User-Agent is some 30 characters, an address 45 at most. */
@@ -77,6 +77,8 @@ export type Oddity =
 
 export class PresenceBuffer {
   readonly #pending = new Map<string, Pending>()
+  /** Of all objects' ranges. */
+  #knownAgents = 0
 
   /** Notes that a node was seen, and counts the request. Never waits, never fails. */
   note(request: PresenceRequest, node: NodePlace, kind: PresenceKind, configurationVersion = 0): void {
@@ -86,13 +88,20 @@ export class PresenceBuffer {
     const key = ordinal * PRESENCE_KINDS.length + PRESENCE_KINDS.indexOf(kind)
     pending.sightings.set(key, { ordinal, kind, atS: Math.floor(nowMs / 1_000), configurationVersion })
     count(pending, REQUESTS_OF[kind], 1)
-    look(pending, request, node, nowMs)
+    if (look(pending, request, node, nowMs)) this.#countAgent()
     this.#scheduleFlush(request, node, pending, nowMs)
   }
 
   /** Counts something odd that a node sent; it goes out with the next sighting of its neighbourhood. */
   count(node: NodePlace, what: Oddity, times = 1): void {
     if (times > 0) count(this.#pendingOf(node), what, times)
+  }
+
+  #countAgent(): void {
+    this.#knownAgents += 1
+    if (this.#knownAgents <= MAX_KNOWN_AGENTS) return
+    this.#knownAgents = 0
+    for (const { agents } of this.#pending.values()) agents.clear()
   }
 
   #pendingOf({ environmentId, ordinal }: NodePlace): Pending {
@@ -147,25 +156,28 @@ export class PresenceBuffer {
   }
 }
 
-/** Notes what is to ride along, where it is another than was said. For most requests that is one look into a map. */
-function look(pending: Pending, { request }: PresenceRequest, node: NodePlace, nowMs: number): void {
+/**
+ * Notes what is to ride along, where it is another than was said. For most requests that is one look into a map. True:
+ * an agent more is remembered.
+ */
+function look(pending: Pending, { request }: PresenceRequest, node: NodePlace, nowMs: number): boolean {
   const { ordinal } = node
   const known = pending.agents.get(ordinal)
   const keyIssuedAtS = node.issuedAtS ?? known?.keyIssuedAtS ?? 0
   const isSameKey = known?.keyIssuedAtS === keyIssuedAtS
-  if (known !== undefined && isSameKey && msSince(known.lookedAtMs, nowMs) < LOOK_EVERY_MS) return
+  if (known !== undefined && isSameKey && msSince(known.lookedAtMs, nowMs) < LOOK_EVERY_MS) return false
   const userAgent = shortHeader(request, 'user-agent')
   // Cloudflare sets it on what comes from outside, whatever was there, and a service binding (the guard) passes it on.
   const ip = shortHeader(request, 'cf-connecting-ip')
   const isSame = known !== undefined && isSameKey && known.userAgent === userAgent && known.ip === ip
   if (isSame && msSince(known.saidAtMs, nowMs) < SAY_EVERY_MS) {
     known.lookedAtMs = nowMs
-    return
+    return false
   }
-  if (pending.agents.size >= MAX_KNOWN_AGENTS) pending.agents.clear()
   pending.agents.set(ordinal, { userAgent, ip, keyIssuedAtS, lookedAtMs: nowMs, saidAtMs: nowMs })
   const atS = Math.floor(nowMs / 1_000)
   pending.rides.push({ ordinal, atS, osqueryVersion: osqueryVersionOf(userAgent), ip, keyIssuedAtS })
+  return known === undefined
 }
 
 /** Longer ones are nobody's, and would be remembered for thousands of nodes. */

@@ -124,6 +124,16 @@ describe('what rides along', () => {
   })
 })
 
+describe('memory', () => {
+  it('is bounded: after 20,000 agents all are new again, in whatever ranges of ordinals they are', async () => {
+    for (let at = 0; at < 20_000; at += 1) await poll(0, HOME, { ordinal: at * 100 })
+    await poll(16, HOME, { ordinal: 0 })
+    await poll(17, HOME, { ordinal: 3 })
+    await poll(33, HOME, { ordinal: 0 })
+    expect(flushes.flatMap(({ rides }) => rides).filter(({ ordinal }) => ordinal === 0)).toHaveLength(2)
+  })
+})
+
 describe('calls', () => {
   it('are one in 15 s, whatever the number of nodes', async () => {
     for (let atS = 0; atS < 60; atS += 1) {
