@@ -107,6 +107,17 @@ export async function joinClones(
         WHERE environment_id = ${environmentId} AND node_id IN ${ids}`)
       .onConflictDoNothing(),
     db.delete(nodeTags).where(and(eq(nodeTags.environmentId, environmentId), sql`node_id IN ${ids}`)),
+    // Nodes that were merged into them are parts of the node now, too.
+    db
+      .update(nodeAliases)
+      .set({ nodeId: id })
+      .where(and(eq(nodeAliases.environmentId, environmentId), sql`node_id IN ${ids}`)),
+    db
+      .update(nodes)
+      .set({ mergedInto: id })
+      .where(
+        and(eq(nodes.environmentId, environmentId), sql`merged_into IS NOT NULL AND merged_into IN ${ids}`),
+      ),
     db
       .insert(nodeAliases)
       .select(sql`SELECT environment_id, identity, ${id} FROM nodes WHERE id IN ${ids}`)

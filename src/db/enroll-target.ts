@@ -14,11 +14,16 @@ function living(identity: string): string {
     AND deleted_at IS NULL)`
 }
 
-/** What operators merged or joined: who enrolls as one of its identities is that node. */
-const ALIASES = `node_aliases AS a WHERE a.environment_id = :environment
-    AND a.identity IN (${BY_HOST}, ${BY_INSTANCE}, :identity)`
-const OF_ALIAS = `(SELECT n.identity FROM nodes AS n WHERE n.deleted_at IS NULL
-    AND n.id IN (SELECT a.node_id FROM ${ALIASES}) LIMIT 1)`
+/** What operators merged or joined: who enrolls as one of these identities is that node. */
+function aliases(identities: string): string {
+  return `node_aliases AS a WHERE a.environment_id = :environment AND a.identity IN (${identities})`
+}
+/** A machine that was told apart before it was merged. */
+const APART = `${BY_HOST}, ${BY_INSTANCE}`
+function livingOfAlias(identities: string): string {
+  return `(SELECT n.identity FROM nodes AS n WHERE n.deleted_at IS NULL
+    AND n.id IN (SELECT a.node_id FROM ${aliases(identities)}) LIMIT 1)`
+}
 
 // The node of before the policy was changed, if what it told last names it the same under the new one: this enroll then
 // gives it its new identity. Where many machines were one, the others are told apart by that.
@@ -36,26 +41,26 @@ const OF_ANOTHER_POLICY = `(SELECT n.identity FROM json_each(:otherIdentities) A
  * from which it is kept apart, or null. What was split stays split, in whatever order its machines enroll.
  */
 export const TARGET = `base (identity) AS MATERIALIZED (
-  SELECT COALESCE(${living(BY_HOST)}, ${living(BY_INSTANCE)}, ${living(':identity')}, ${OF_ALIAS}, ${OF_ANOTHER_POLICY},
-    :identity)),
+  SELECT COALESCE(${living(BY_HOST)}, ${living(BY_INSTANCE)}, ${livingOfAlias(APART)}, ${living(':identity')},
+    ${livingOfAlias(':identity')}, ${OF_ANOTHER_POLICY}, :identity)),
 holder AS MATERIALIZED (
-  SELECT b.identity AS held, n.id, n.split_by, n.instance_id, n.host_identifier FROM base AS b LEFT JOIN nodes AS n
+  SELECT b.identity AS held, n.id, CASE
+      WHEN n.split_by IS NULL OR :instanceId = '' THEN NULL
+      WHEN EXISTS (SELECT 1 FROM ${aliases(APART)} AND a.node_id = n.id) THEN NULL
+      WHEN n.instance_id <> :instanceId THEN ${BY_INSTANCE}
+      WHEN n.split_by = 'host' AND n.host_identifier <> :hostIdentifier THEN ${BY_HOST} END AS apartAs
+  FROM base AS b LEFT JOIN nodes AS n
     ON n.environment_id = :environment AND n.identity = b.identity AND n.deleted_at IS NULL),
 target (identity, apartFrom) AS MATERIALIZED (
-  SELECT CASE WHEN split_by IS NULL OR :instanceId = '' THEN held
-      WHEN instance_id <> :instanceId THEN ${BY_INSTANCE}
-      WHEN split_by = 'host' AND host_identifier <> :hostIdentifier THEN ${BY_HOST}
-      ELSE held END,
-    CASE WHEN split_by IS NOT NULL AND :instanceId <> '' AND (instance_id <> :instanceId
-        OR (split_by = 'host' AND host_identifier <> :hostIdentifier)) THEN id
-      WHEN id IS NULL THEN (SELECT o.id FROM nodes AS o WHERE o.environment_id = :environment
+  SELECT COALESCE(apartAs, held), CASE WHEN apartAs IS NOT NULL THEN id
+      WHEN id IS NULL AND :instanceId <> '' THEN (SELECT o.id FROM nodes AS o WHERE o.environment_id = :environment
         AND o.instance_id = :instanceId AND o.split_by = 'host' AND o.deleted_at IS NULL LIMIT 1) END
   FROM holder)`
 
 /** The identity that a renewed node has from now on: only one of another policy changes. */
 export const RENEWED_IDENTITY = `CASE
     WHEN excluded.identity = :identity OR substr(excluded.identity, 1, length(:identity) + 1) = :identity || '#'
-      OR EXISTS (SELECT 1 FROM ${ALIASES} AND a.node_id = nodes.id)
+      OR EXISTS (SELECT 1 FROM ${aliases(`${APART}, :identity`)} AND a.node_id = nodes.id)
     THEN excluded.identity ELSE :identity END`
 
 /** The parameters of TARGET, beside `environment`. */

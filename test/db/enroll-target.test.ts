@@ -116,6 +116,26 @@ describe('machines of one identity', () => {
     expect((await rows())[1]).toEqual({ ordinal: 1, identity: 'uuid:u-2', cloneOf: 0, clones: 'split' })
   })
 
+  it('are the node that an operator merged them into', async () => {
+    await enroll({ instance: 'b' })
+    await set(0, `clones = 'split', split_by = 'instance'`)
+    await enroll({ instance: 'a' })
+    await enroll({ uuid: 'u-2', instance: 'x' })
+    await server.env.DB.prepare(
+      `INSERT INTO node_aliases SELECT environment_id, identity, (SELECT id FROM nodes
+        WHERE environment_id = ?1 AND ordinal = 2) FROM nodes WHERE environment_id = ?1 AND ordinal = 1`,
+    )
+      .bind(environmentId)
+      .run()
+    await set(1, 'deleted_at = 1')
+    expect(await enroll({ instance: 'a' })).toBe(2)
+    expect(await enroll({ instance: 'b' })).toBe(0)
+    expect((await rows()).map(({ ordinal, identity }) => [ordinal, identity])).toEqual([
+      [0, 'uuid:u-1'],
+      [2, 'uuid:u-2'],
+    ])
+  })
+
   it('that tell no instance stay what they are', async () => {
     await enroll({ instance: '' })
     await set(0, `clones = 'split', split_by = 'instance'`)
