@@ -273,6 +273,14 @@ describe('a node that waits for approval', () => {
     const key = await newKey({ awaitsApproval: true })
     expect(await outcomeOf(key, {})).toBe('pending')
   })
+
+  it('is neither where the approved nodes cannot be had: an empty configuration would wipe an approved one', async () => {
+    const key = await newKey({ awaitsApproval: true })
+    const head = { ...HEAD, approvedPart: 'approved' }
+    const { context } = poll(null, key, { head })
+    context.snapshots.nodeSet = () => Promise.reject(new Error('no layer has it'))
+    await expect(authenticate(context, key)).rejects.toThrow('no layer has it')
+  })
 })
 
 async function identity(): Promise<NodeIdentity> {

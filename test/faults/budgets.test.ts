@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FRESH_FOR_MS } from '../../src/snapshot/fresh-value.ts'
 import { ENROLL_SECRET, startServer, type Reply, type TestServer } from '../support/harness.ts'
+import { created } from '../support/operator.ts'
 import { defaultEnvironmentId, openQuery, ordinalOf } from '../support/queries.ts'
 
 let server: TestServer
@@ -56,6 +57,26 @@ describe('what a request costs', () => {
     const body = { enroll_secret: ENROLL_SECRET, host_identifier: 'one-statement' }
     const reply = await server.agent('/api/osquery/enroll', body)
     expect(callsOf(reply)).toEqual({ 'DB.first': 1 })
+  })
+
+  it('a node that waits for approval: one statement to enroll, nothing for its polls', async () => {
+    created(await server.operator('PATCH', '/environments/default/admission', { approval: true }), 200)
+    const waiting = await server.until(async () => {
+      const body = { enroll_secret: ENROLL_SECRET, host_identifier: `waiting-${crypto.randomUUID()}` }
+      const reply = await server.agent('/api/osquery/enroll', body)
+      expect(callsOf(reply)).toEqual({ 'DB.first': 1 })
+      const { node_key: key } = reply.json<{ node_key: string }>()
+      return key.startsWith('oen2-') ? key : null
+    })
+    created(await server.operator('PATCH', '/environments/default/admission', { approval: false }), 200)
+    for (const path of ['config', 'distributed/read', 'log']) {
+      const reply = await server.agent(`/api/osquery/${path}`, {
+        node_key: waiting,
+        log_type: 'status',
+        data: [],
+      })
+      expect([path, callsOf(reply)]).toEqual([path, {}])
+    }
   })
 
   it('a refused enroll: no D1 at all', async () => {
