@@ -1,14 +1,30 @@
 /** The cron's part in rollouts: looks at each that is due, once a minute, and moves it on. One D1 statement where none is. */
 
 import { controlDb, type ControlDb } from '../db/control.ts'
-import { dueRollouts, endClearing, membersOfRollout, noteLook, type RolloutRow } from '../db/rollouts.ts'
+import {
+  addCleared,
+  dueRollouts,
+  endClearing,
+  membersOfRollout,
+  noteLook,
+  successorsOf,
+  type RolloutRow,
+} from '../db/rollouts.ts'
 import { highestOrdinal } from '../db/environments.ts'
 import { allNodes } from '../db/targets.ts'
+import type { NodeSet } from '../fleet/node-set.ts'
 import { readGates, verdictOf } from '../fleet/rollout-gates.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { holdersOf } from '../presence/read.ts'
 import { measureRollout } from './rollout-measure.ts'
-import { makeMove, planOfRow, progressOfRow, type GateLook, type RolloutReason } from './rollout-moves.ts'
+import {
+  CLEARING_LOOK_MS,
+  makeMove,
+  planOfRow,
+  progressOfRow,
+  type GateLook,
+  type RolloutReason,
+} from './rollout-moves.ts'
 
 /** Who moves it, in the audit. */
 export const ROLLOUT_ACTOR = 'rollout'
@@ -16,6 +32,8 @@ export const ROLLOUT_ACTOR = 'rollout'
 const AT_ONCE = 50
 const LOOK_EVERY_MS = 60_000
 const CLEARED_EVERY_MS = 3_600_000
+/** A reply may be lost on its way: one more poll of an agent that comes once a day. */
+const CLEARED_AT_THE_EARLIEST_MS = 24 * 3_600_000
 /** How long the environment's object may take to publish; its alarm heals what it did not. */
 const PUBLISH_WITHIN_MS = 5_000
 /** A halt that is not published leaves agents what harms them: worth some seconds of the cron. */
@@ -69,31 +87,49 @@ function reasonOf({ readings }: GateLook): RolloutReason {
 }
 
 /**
- * Ends the clearing of a version that was taken back, once each node that had it was served something else since: its
- * documents are then those of all others again. Nodes that are away keep it waiting, however long.
+ * Clears a version that was taken back from nodes that came after members, too. Ends the clearing once a day is over and
+ * each node that had it was served something else since: documents are then those of all others again. Nodes that are
+ * away keep it waiting, however long.
  */
 async function lookAtClearing(env: Env, db: ControlDb, row: RolloutRow, nowMs: number): Promise<void> {
-  const { environmentId, endedAtMs } = row
-  const highest = await highestOrdinal(db, environmentId)
-  const left = await membersOfRollout(db, row.id)
-  left.retainAll(await allNodes(db, environmentId))
-  // A whole look later than that: who was served the version in that very second holds it.
-  const sinceS = Math.ceil((endedAtMs ?? nowMs) / 1_000) + SERVED_FOR_S
-  const holders = await new Deadline(PRESENCE_WITHIN_MS).run(holdersOf(env, environmentId, highest, sinceS))
-  for (const [version, nodes] of holders) if (version !== row.version) left.deleteAll(nodes)
-  if (left.size > 0) {
-    await noteLook(db, row, { dueAtMs: nowMs + CLEARED_EVERY_MS })
+  const { environmentId, version } = row
+  const sinceEndMs = nowMs - (row.endedAtMs ?? nowMs)
+  const members = await membersOfRollout(db, row.id)
+  const note = { actor: ROLLOUT_ACTOR, environmentId, subject: row.id, atMs: nowMs }
+  const later = await successorsOf(db, environmentId, members, row.createdAtMs)
+  if (later.size > 0) {
+    members.addAll(later)
+    const detail = { version, nodes: later.size }
+    const revision = await addCleared(db, { ...note, action: 'rollout.clear-more', detail }, row, members)
+    if (revision !== null) await publish(env, environmentId, revision)
     return
   }
-  const note = {
-    actor: ROLLOUT_ACTOR,
-    action: 'rollout.cleared',
-    environmentId,
-    subject: row.id,
-    atMs: nowMs,
+  const isOver = sinceEndMs >= CLEARED_AT_THE_EARLIEST_MS && (await areAllCleared(env, db, row, members))
+  if (!isOver) {
+    const laterMs = Math.min(CLEARED_EVERY_MS, Math.max(CLEARING_LOOK_MS, sinceEndMs))
+    await noteLook(db, row, { dueAtMs: nowMs + laterMs })
+    return
   }
-  const revision = await endClearing(db, { ...note, detail: { version: row.version } }, row)
+  const revision = await endClearing(db, { ...note, action: 'rollout.cleared', detail: { version } }, row)
   if (revision !== null) await publish(env, environmentId, revision)
+}
+
+/** Whether each of them that is there was served something else since. */
+async function areAllCleared(
+  env: Env,
+  db: ControlDb,
+  { environmentId, endedAtMs, version }: RolloutRow,
+  members: NodeSet,
+): Promise<boolean> {
+  const left = members.filter(() => true)
+  left.retainAll(await allNodes(db, environmentId))
+  // Some later than that: who was served the version in the last seconds holds it.
+  const sinceS = Math.ceil((endedAtMs ?? 0) / 1_000) + SERVED_FOR_S
+  const highest = await highestOrdinal(db, environmentId)
+  const asked = holdersOf(env, environmentId, highest, sinceS)
+  for (const [served, nodes] of await new Deadline(PRESENCE_WITHIN_MS).run(asked))
+    if (served !== version) left.deleteAll(nodes)
+  return left.size === 0
 }
 
 /** An isolate may serve a head that is this old (design 4), and then some for a reply on its way. */

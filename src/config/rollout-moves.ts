@@ -2,7 +2,13 @@
 
 import { isNullRefused, type ChangeNote, type ControlDb } from '../db/control.ts'
 import { heldOfText } from '../db/held-options.ts'
-import { membersOfRollout, moveRollout, type RolloutChange, type RolloutRow } from '../db/rollouts.ts'
+import {
+  membersOfRollout,
+  moveRollout,
+  successorsOf,
+  type RolloutChange,
+  type RolloutRow,
+} from '../db/rollouts.ts'
 import { allNodes } from '../db/targets.ts'
 import type { NodeSet } from '../fleet/node-set.ts'
 import { isOver, membersOfStep, movedBy, type RolloutMove, type RolloutProgress } from '../fleet/rollout.ts'
@@ -10,8 +16,8 @@ import type { GateReading } from '../fleet/rollout-gates.ts'
 import { PLAN_FORMAT, type RolloutPlan } from '../fleet/rollout-plan.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 
-/** How soon it is looked whether those from whom a version was taken back have fetched what clears it. */
-export const CLEARED_AT_THE_EARLIEST_MS = 24 * 3_600_000
+/** How soon it is looked what became of those from whom a version was taken back. */
+export const CLEARING_LOOK_MS = 10 * 60_000
 
 /** What the gates said, and when; as the row keeps it. */
 export interface GateLook {
@@ -72,7 +78,7 @@ export async function makeMove(
       await moveRollout(db, note, row, changeOf(row, before, next, who), {
         stable: stableAfter(row, before, next),
         held: next.state === 'complete' ? heldOfText(row.held) : [],
-        members: next.step > before.step ? await grown(db, row, plan, next.step) : null,
+        members: await membersAfter(db, row, before, next),
       }),
     )
   } catch (error) {
@@ -87,10 +93,9 @@ function changeOf(
   next: RolloutProgress,
   { nowMs, reason, look }: { nowMs: number; reason?: RolloutReason; look?: GateLook },
 ): RolloutChange {
-  const isTakenBack = before.served && !next.served && before.state !== 'complete'
-  const clearing = row.clearing || isTakenBack
+  const clearing = row.clearing || isTakenBack(before, next)
   const isLookedAt = next.state === 'running' || next.state === 'waiting'
-  const clearedAtMs = isTakenBack ? nowMs + CLEARED_AT_THE_EARLIEST_MS : row.dueAtMs
+  const clearedAtMs = isTakenBack(before, next) ? nowMs + CLEARING_LOOK_MS : row.dueAtMs
   return {
     ...next,
     clearing,
@@ -112,10 +117,26 @@ function stableAfter(
   return null
 }
 
-async function grown(db: ControlDb, row: RolloutRow, plan: RolloutPlan, step: number): Promise<NodeSet> {
-  const wanted = plan.steps[step]
-  const before = await membersOfRollout(db, row.id)
-  return wanted === undefined ? before : membersOfStep(wanted, before, await allNodes(db, row.environmentId))
+/** From some nodes: what they may hold is known, and all others keep what they have. */
+function isTakenBack(before: RolloutProgress, next: RolloutProgress): boolean {
+  return before.served && !next.served && before.state !== 'complete'
+}
+
+/** Null: as before. */
+async function membersAfter(
+  db: ControlDb,
+  row: RolloutRow,
+  before: RolloutProgress,
+  next: RolloutProgress,
+): Promise<NodeSet | null> {
+  const { environmentId } = row
+  const members = await membersOfRollout(db, row.id)
+  if (isTakenBack(before, next)) {
+    members.addAll(await successorsOf(db, environmentId, members, row.createdAtMs))
+    return members
+  }
+  const wanted = next.step > before.step ? planOfRow(row).steps[next.step] : undefined
+  return wanted === undefined ? null : membersOfStep(wanted, members, await allNodes(db, environmentId))
 }
 
 function verbOf(before: RolloutProgress, next: RolloutProgress): string {

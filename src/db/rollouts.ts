@@ -80,6 +80,40 @@ export async function membersOfRollout(db: ControlDb, id: string): Promise<NodeS
   return NodeSet.ofChunks(chunks)
 }
 
+/**
+ * Nodes that may be a member's osqueryd under another ordinal: who enrolled again since a time because its node was
+ * deleted, or was split from it. A process keeps its options over that.
+ */
+export async function successorsOf(
+  db: ControlDb,
+  environmentId: string,
+  members: NodeSet,
+  sinceMs: number,
+): Promise<NodeSet> {
+  const rows = await db.all<{ before: number; after: number }>(sql`
+    SELECT d.ordinal AS "before", n.ordinal AS "after" FROM nodes AS d JOIN nodes AS n
+      ON n.environment_id = d.environment_id AND n.identity = d.identity AND n.deleted_at IS NULL
+      WHERE d.environment_id = ${environmentId} AND d.deleted_at >= ${sinceMs} AND n.ordinal > d.ordinal
+    UNION ALL SELECT d.ordinal, n.ordinal FROM nodes AS n JOIN nodes AS d ON d.id = n.clone_of
+      WHERE n.environment_id = ${environmentId} AND n.first_enrolled_at >= ${sinceMs} AND n.deleted_at IS NULL`)
+  // Who came after one that came after is one, too.
+  const found = new NodeSet()
+  const isMeant = (ordinal: number) => members.has(ordinal) || found.has(ordinal)
+  for (const { before, after } of rows.toSorted((a, b) => a.after - b.after))
+    if (isMeant(before) && !members.has(after)) found.add(after)
+  return found
+}
+
+/** Adds nodes that are to be cleared, too. Null where it was moved meanwhile. */
+export function addCleared(
+  db: ControlDb,
+  note: ChangeNote,
+  row: Pick<RolloutRow, 'id' | 'environmentId' | 'turn'>,
+  members: NodeSet,
+): Promise<number | null> {
+  return changeWhile(db, note, row, {}, memberStatements(db, row.id, members))
+}
+
 /** Taken back, and nodes may hold what it said still. */
 export async function rolloutsTakenBack(
   db: ControlDb,
@@ -178,15 +212,29 @@ export async function noteLook(
 }
 
 /** What was taken back is not held any more. Null where it was moved meanwhile. */
-export async function endClearing(
+export function endClearing(
+  db: ControlDb,
+  note: ChangeNote,
+  row: Pick<RolloutRow, 'id' | 'turn'>,
+): Promise<number | null> {
+  return changeWhile(db, note, row, { clearing: false, dueAtMs: null }, [])
+}
+
+async function changeWhile(
   db: ControlDb,
   note: ChangeNote,
   { id, turn }: Pick<RolloutRow, 'id' | 'turn'>,
+  change: RolloutChange,
+  more: readonly Statement[],
 ): Promise<number | null> {
   const next = sql`CASE WHEN ${rollouts.turn} = ${turn} THEN ${turn + 1} END`
   try {
     const { revision } = await commitChange(db, note, 'environment', [
-      db.update(rollouts).set({ clearing: false, dueAtMs: null, turn: next }).where(eq(rollouts.id, id)),
+      db
+        .update(rollouts)
+        .set({ ...change, turn: next })
+        .where(eq(rollouts.id, id)),
+      ...more,
     ])
     return revision
   } catch (error) {

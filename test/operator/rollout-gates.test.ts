@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
-import { created, problemOf } from '../support/operator.ts'
+import { created, enrollHost, problemOf } from '../support/operator.ts'
 import { CANDIDATE, hostnames, NO_GATES, STABLE, rolloutFleet, untilServed } from '../support/rollouts.ts'
 
 let server: TestServer
@@ -107,6 +107,26 @@ describe('after a version was taken back', () => {
       () => served(1),
       (text) => text === before,
     )
+  })
+
+  it('a member that enrolls anew is told them, too: its osqueryd is the same process', async () => {
+    const { start, move, cron, path, secret } = await fleet('anew', 2)
+    const uuid = crypto.randomUUID()
+    const key = await enrollHost(server, 'same-machine', { secret, uuid })
+    const { id } = await start(CANDIDATE, { canary: { hostnames: ['same-machine'] }, gates: NO_GATES })
+    const of = (nodeKey: string) => async () =>
+      (await server.agent('/api/osquery/config', { node_key: nodeKey })).text
+    await until(of(key), (text) => text.includes('poison'))
+    created(await move(id, 'rollback'), 200)
+    const nodes = path.replace('/configuration', '/nodes')
+    const { items } = created<{ items: { id: string }[] }>(
+      await server.operator('GET', `${nodes}?q=same-machine`),
+      200,
+    )
+    await server.operator('DELETE', `${nodes}/${items[0]?.id}`)
+    const again = await enrollHost(server, 'same-machine', { secret, uuid })
+    await cron(700)
+    await until(of(again), (text) => text.includes('"logger_tls_max_lines":1024'))
   })
 
   it('the next version finds what its members hold, and completes over it', async () => {
