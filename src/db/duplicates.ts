@@ -155,9 +155,9 @@ export async function findMergeable(
   db: ControlDb,
   environmentId: string,
   id: string,
-): Promise<{ id: string; identity: string; hostname: string } | null> {
+): Promise<{ id: string; identity: string; hostname: string; cloneOf: string | null } | null> {
   const [row] = await db
-    .select({ id: nodes.id, identity: nodes.identity, hostname: nodes.hostname })
+    .select({ id: nodes.id, identity: nodes.identity, hostname: nodes.hostname, cloneOf: nodes.cloneOf })
     .from(nodes)
     .where(
       and(

@@ -133,8 +133,11 @@ async function merge(c: OperatorContext, id: string, into: string): Promise<Resp
       ? notFound('node')
       : conflict('', 'the node waits for approval or is blocked')
   if (id === into) return unprocessable({ pointer: '/into', detail: 'is the node itself' })
-  if ((await findMergeable(db, environment.id, into)) === null)
-    return unprocessable({ pointer: '/into', detail: 'is no node that is in use here' })
+  const other = await findMergeable(db, environment.id, into)
+  if (other === null) return unprocessable({ pointer: '/into', detail: 'is no node that is in use here' })
+  // Else its machine would be told apart again as soon as it enrolls.
+  if (from.cloneOf === into || other.cloneOf === id)
+    return conflict('/into', 'they were split as clones: POST …/clones/{id}/join makes them one')
   const tags = await countUnitedTags(db, environment.id, [id, into])
   if (tags > MAX_TAGS)
     return unprocessable({ pointer: '/into', detail: `would have ${tags} tags, more than ${MAX_TAGS}` })

@@ -81,6 +81,10 @@ describe('clones', () => {
     const [clone, original] = await list()
     await server.operator('PUT', `/environments/${name}/nodes/${clone?.id}/tags`, { tags: ['kept'] })
     expect(problemOf(await server.operator('POST', `${path}/${clone?.id}/join`)).status).toBe(409)
+    const merge = await server.operator('POST', `/environments/${name}/nodes/${clone?.id}/merge`, {
+      into: original?.id,
+    })
+    expect(problemOf(merge)).toEqual({ status: 409, pointers: ['/into'] })
     const joined = created(await server.operator('POST', `${path}/${original?.id}/join`), 200)
     expect(joined).toMatchObject({
       id: original?.id,
