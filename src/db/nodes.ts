@@ -1,11 +1,13 @@
 /** Nodes as operators read and change them. A deleted node is not there; its row stays as a tombstone. */
 
 import { and, asc, desc, eq, inArray, isNull, lt, or, sql, type SQL } from 'drizzle-orm'
+import { readIntervals } from '../config/intervals.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
+import { SPLAY_BUCKETS, splayedInterval } from '../fleet/splay.ts'
 import type { NodeState } from '../fleet/standing.ts'
 import { stableVersionOf } from './configurations.ts'
 import { inState } from './node-states.ts'
-import { configurations, nodes, nodeTags } from './schema.ts'
+import { configurations, environments, nodes, nodeTags } from './schema.ts'
 import { ordinalsSeenWith, type TraceRange } from './trace-lookup.ts'
 
 export type NodeRow = typeof nodes.$inferSelect
@@ -185,7 +187,10 @@ function deleteTags(db: ControlDb, node: Pick<NodeRow, 'environmentId' | 'id'>) 
     .where(and(eq(nodeTags.environmentId, node.environmentId), eq(nodeTags.nodeId, node.id)))
 }
 
-/** The option `distributed_interval` of the environment's configuration, as it is written there; null: not there. */
+/**
+ * How often nodes poll: the option `distributed_interval` of the environment's configuration, as it is written there; else
+ * the longest that the server manages; null: neither says it. A brownout is not in it.
+ */
 export async function distributedIntervalOption(
   db: ControlDb,
   environmentId: string,
@@ -195,6 +200,7 @@ export async function distributedIntervalOption(
       interval: sql<
         string | number | null
       >`json_extract(${configurations.document}, '$.options.distributed_interval')`,
+      managed: sql<string>`(SELECT ${environments.intervals} FROM ${environments} WHERE ${environments.id} = ${environmentId})`,
     })
     .from(configurations)
     .where(
@@ -203,5 +209,12 @@ export async function distributedIntervalOption(
         sql`${configurations.version} = ${stableVersionOf(environmentId)}`,
       ),
     )
-  return row?.interval ?? null
+  return row?.interval ?? longestManaged(row?.managed ?? '{}')
+}
+
+function longestManaged(text: string): number | null {
+  const { base, layers } = readIntervals(text)
+  if (base === null) return null
+  const all = [base, ...Object.values(layers)].map((each) => each.distributed_interval ?? 0)
+  return splayedInterval(Math.max(...all), SPLAY_BUCKETS - 1)
 }

@@ -1,6 +1,8 @@
 /** Managed intervals: what operators set, and what agents of each splay bucket then get; and what a plan says it costs. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { controlDb } from '../../src/db/control.ts'
+import { distributedIntervalOption } from '../../src/db/nodes.ts'
 import { splayedInterval } from '../../src/fleet/splay.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
 import { created, enrollHost, makeEnvironment, problemOf } from '../support/operator.ts'
@@ -108,6 +110,17 @@ describe('an environment', () => {
       distributed_interval: 60,
       logger_tls_period: 4,
     })
+  })
+
+  it('is what decides for how long a node that was not seen counts as online', async () => {
+    const { id } = await makeEnvironment(server, 'counted')
+    const interval = () => distributedIntervalOption(controlDb(server.env.DB), id)
+    expect(await interval()).toBeNull()
+    created(await set('counted', ALL), 200)
+    expect(await interval()).toBe(132)
+    const options = { distributed_interval: 17 }
+    created(await server.operator('PUT', '/environments/counted/configuration', { options }), 200)
+    expect(await interval()).toBe(17)
   })
 
   it('leaves to operators what they write, and warns of it', async () => {
