@@ -85,7 +85,8 @@ async function originOfUpload(env: Env, object: R2Object, body: StoredBody): Pro
     return null
   }
   const node = await admit(context, identity.value, 'taken')
-  if (!node.ok) return null
+  // What a node says that waits for approval is not kept; it brings it again (agent/log.ts).
+  if (!node.ok || node.value.isPending) return null
   const { environmentId, nodeId, ordinal, platformFamily } = identity.value
   const receivedAtMs = Number(object.customMetadata?.['receivedAtMs'] ?? object.uploaded.getTime())
   return { environmentId, nodeId, ordinal, platform: platformFamily, receivedAtMs }

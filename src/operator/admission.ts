@@ -8,6 +8,7 @@ import type { Targets } from '../fleet/targeting.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironment, jsonBody, published, replies } from './describe.ts'
+import { unprocessable } from './problem.ts'
 import { publishDirectory, publishEnvironment } from './publish.ts'
 import { reasonText } from './names.ts'
 import { nodesInState, targetsSchema, unresolved } from './targets.ts'
@@ -31,8 +32,18 @@ const changeBody = z
     archiveAfterDays: admission.archiveAfterDays.optional(),
   })
   .refine((body) => Object.keys(body).length > 0, 'needs approval or archiveAfterDays')
-const approveBody = z.strictObject({ targets: targetsSchema })
-const denyBody = z.strictObject({ targets: targetsSchema, reason: reasonText })
+const meant = {
+  targets: targetsSchema,
+  maxNodes: z
+    .int('is not a whole number')
+    .min(1, 'is less than 1')
+    .optional()
+    .openapi({
+      description: 'Nothing is decided where the targets mean more: others may have come meanwhile',
+    }),
+}
+const approveBody = z.strictObject(meant)
+const denyBody = z.strictObject({ ...meant, reason: reasonText })
 
 const decided = z.object({ nodes: z.int(), ...published })
 const PATH = '/environments/{env}/admission'
@@ -68,7 +79,7 @@ export function addAdmissionRoutes(routes: OperatorRoutes): void {
       responses: replies(200, 'Of the pending nodes all that the targets mean get in', decided),
     }),
     async (c) => {
-      const set = await pendingNodes(c, c.req.valid('json').targets)
+      const set = await pendingNodes(c, c.req.valid('json'))
       return set instanceof Response ? set : approve(c, set)
     },
   )
@@ -80,16 +91,25 @@ export function addAdmissionRoutes(routes: OperatorRoutes): void {
       responses: replies(200, 'Of the pending nodes all that the targets mean are blocked', decided),
     }),
     async (c) => {
-      const { targets, reason } = c.req.valid('json')
-      const set = await pendingNodes(c, targets)
-      return set instanceof Response ? set : deny(c, set, reason)
+      const body = c.req.valid('json')
+      const set = await pendingNodes(c, body)
+      return set instanceof Response ? set : deny(c, set, body.reason)
     },
   )
 }
 
-async function pendingNodes(c: OperatorContext, targets: Targets): Promise<NodeSet | Response> {
+async function pendingNodes(
+  c: OperatorContext,
+  { targets, maxNodes }: { targets: Targets; maxNodes?: number | undefined },
+): Promise<NodeSet | Response> {
   const set = await nodesInState(c, targets, 'pending')
-  return set.ok ? set.value : unresolved(set.reason)
+  if (!set.ok) return unresolved(set.reason)
+  const nodes = set.value.size
+  if (maxNodes === undefined || nodes <= maxNodes) return set.value
+  return unprocessable({
+    pointer: '/targets',
+    detail: `mean ${nodes} nodes, more than maxNodes (${maxNodes})`,
+  })
 }
 
 async function approve(c: OperatorContext, set: NodeSet): Promise<Response> {

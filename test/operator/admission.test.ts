@@ -148,6 +148,12 @@ describe('approving', () => {
     const keys = [await enrollGuarded('db-1'), await enrollGuarded('db-2')]
     const reply = await server.operator('POST', `${ENV}/nodes/approve`, { targets: { hostnames: ['db-1'] } })
     expect(created(reply, 200)).toMatchObject({ nodes: 1 })
+    await enrollGuarded('db-3')
+    const all = { targets: { all: true }, maxNodes: 1 }
+    expect(problemOf(await server.operator('POST', `${ENV}/nodes/approve`, all))).toEqual({
+      status: 422,
+      pointers: ['/targets'],
+    })
     await server.until(async () => (await agent('config', keys[0] ?? '')).text !== NOTHING)
     expect((await agent('config', keys[1] ?? '')).text).toBe(NOTHING)
   })
