@@ -8,6 +8,8 @@ import { runQuery } from './query/run.ts'
 
 const left = new AbortController()
 process.once('SIGINT', () => left.abort())
+// Who reads the rows has seen enough, as `| head` has.
+process.stdout.on('error', () => left.abort())
 
 await runCommand(() =>
   runQuery(process.argv.slice(2), {

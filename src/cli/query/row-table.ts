@@ -2,7 +2,8 @@
 
 import { plain } from '../config/print.ts'
 
-const HOST = 'hostname'
+/** A name that no table of osquery has as a column, as in CSV. */
+const HOST = 'node_hostname'
 const GAP = '  '
 const WIDEST = 60
 

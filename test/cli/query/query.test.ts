@@ -82,7 +82,7 @@ describe('a query from the command line', () => {
     await answer('web-2', sql, [], 'no such table: a')
     expect(await run.code).toBe(0)
     expect(run.out()).toBe(
-      'hostname  name          port\nweb-1     nginx         80\nweb-1     a\\u001b[31mb\n',
+      'node_hostname  name          port\nweb-1          nginx         80\nweb-1          a\\u001b[31mb\n',
     )
     expect(run.err()).toMatch(/^query [0-9a-f-]{36} for 2 nodes; Ctrl-C leaves it open\n/)
     expect(run.err()).toContain('\n1 failed: no such table: a\n')
