@@ -23,6 +23,11 @@ export class PartCache {
     return bytes
   }
 
+  /** Whether so many bytes go in without throwing others out. */
+  fits(bytes: number): boolean {
+    return this.#totalBytes + bytes <= this.#maxBytes
+  }
+
   set(hash: string, bytes: Bytes): void {
     if (this.#parts.has(hash) || bytes.length > this.#maxBytes) return
     this.#parts.set(hash, bytes)

@@ -24,6 +24,8 @@ const LOOK_AGAIN_AFTER_MS = 50
  * copy, so that the parts they are made of matter more.
  */
 const MAX_OWN_DOCUMENTS_BYTES = 8 * 1_024 * 1_024
+/** Once they fill it. All of them in turn would throw each other out, and none would be found. */
+const KEEP_ONE_OF = 16
 /** Environments whose heads an isolate remembers. */
 const MAX_HEADS = 1_000
 
@@ -67,6 +69,7 @@ export function createSnapshotSource(): SnapshotSource {
   const directory = new FreshValue<Directory>()
   const parts = new PartCache()
   const ownDocuments = new PartCache(MAX_OWN_DOCUMENTS_BYTES)
+  let misses = 0
   const nodeSets = new Map<string, NodeSet>()
   /** Sets that a request is fetching, and since when. A request that was cancelled leaves its mark behind. */
   const setsUnderWay = new Map<string, number>()
@@ -112,7 +115,8 @@ export function createSnapshotSource(): SnapshotSource {
         const known = ownDocuments.get(name)
         if (known !== undefined) return known
         const own = withEdits(part, edits, bucket)
-        ownDocuments.set(name, own)
+        misses += 1
+        if (ownDocuments.fits(own.length) || misses % KEEP_ONE_OF === 0) ownDocuments.set(name, own)
         return own
       },
       nodeSet: (hash) => nodeSets.get(hash),

@@ -53,4 +53,5 @@ it('holds as much as it was made for', () => {
   cache.set('b', part(MIB))
   cache.set('c', part(MIB))
   expect(held(cache, 'abc')).toBe('bc')
+  expect([cache.fits(1), new PartCache(1).fits(1)]).toEqual([false, true])
 })
