@@ -3,11 +3,12 @@
 import { costsOfMembers, type MemberCosts } from '../costs/read.ts'
 import type { ControlDb } from '../db/control.ts'
 import { highestOrdinal } from '../db/environments.ts'
+import { distributedIntervalsSaid } from '../db/configurations.ts'
 import { distributedIntervalOption } from '../db/nodes.ts'
 import { membersOfRollout, type RolloutRow } from '../db/rollouts.ts'
 import { allNodes } from '../db/targets.ts'
 import { NodeSet } from '../fleet/node-set.ts'
-import { onlineForS } from '../fleet/online.ts'
+import { distributedIntervalS, onlineForS } from '../fleet/online.ts'
 import type { Measured, Share, Usage } from '../fleet/rollout-gates.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { holdersOf, seenSince } from '../presence/read.ts'
@@ -30,7 +31,7 @@ export async function measureRollout(
   const everyone = await allNodes(db, environmentId)
   const members = both(await membersOfRollout(db, row.id), everyone)
   const others = without(everyone, members)
-  const windowMs = onlineForS(await distributedIntervalOption(db, environmentId)) * 1_000
+  const windowMs = onlineForS(await longestInterval(db, row)) * 1_000
   const seen = (sinceMs: number) => within(seenSince(env, environmentId, highest, secondOf(sinceMs)))
   const online = await seen(nowMs - windowMs)
   const holders = await within(holdersOf(env, environmentId, highest, 1))
@@ -48,6 +49,16 @@ export async function measureRollout(
       ? NOTHING_OF_COSTS
       : factsOf(costs, { members: membersOnline.size, others: both(others, online).size })),
   }
+}
+
+/** Members and others may come at other intervals, by version and layer: who comes least often counts as lost last. */
+async function longestInterval(db: ControlDb, row: RolloutRow): Promise<number> {
+  const { environmentId, stableVersion, version } = row
+  const said = [
+    await distributedIntervalOption(db, environmentId),
+    ...(await distributedIntervalsSaid(db, environmentId, [stableVersion, version])),
+  ]
+  return Math.max(...said.map(distributedIntervalS))
 }
 
 const NOTHING_OF_COSTS = { denylisted: null, queryErrors: null, cpu: null, memory: null, logVolume: null }

@@ -128,6 +128,23 @@ export async function layersOfVersion(
   return rows.map(({ match, ...row }) => ({ ...row, match: JSON.parse(match) as LayerMatch }))
 }
 
+/** Every `distributed_interval` that the documents of these versions say, their layers' too. */
+export async function distributedIntervalsSaid(
+  db: ControlDb,
+  environmentId: string,
+  versions: readonly number[],
+): Promise<(string | number)[]> {
+  const among = sql`(SELECT value FROM json_each(${JSON.stringify(versions)}))`
+  const rows = await db.all<{ said: string | number | null }>(sql`
+    SELECT json_extract(document, '$.options.distributed_interval') AS said FROM configurations
+      WHERE environment_id = ${environmentId} AND version IN ${among}
+    UNION SELECT json_extract(d.document, '$.options.distributed_interval')
+      FROM configuration_layers AS l JOIN configuration_documents AS d
+        ON d.environment_id = l.environment_id AND d.sha256 = l.document_sha256
+      WHERE l.environment_id = ${environmentId} AND l.version IN ${among}`)
+  return rows.flatMap(({ said }) => (said === null ? [] : [said]))
+}
+
 /** Whether a version that nodes get has a layer for this saved node set. */
 export async function layerUsesNodeSet(db: ControlDb, environmentId: string, name: string): Promise<boolean> {
   const served = sql`(SELECT ${stableVersionOf(environmentId)} UNION SELECT version FROM rollouts

@@ -132,6 +132,15 @@ export async function rolloutsTakenBack(
   )
 }
 
+/** What some nodes may hold of versions that were taken back. */
+export async function heldOfTakenBack(db: ControlDb, environmentId: string): Promise<Held[]> {
+  const rows = await db
+    .select({ held: rollouts.held })
+    .from(rollouts)
+    .where(and(eq(rollouts.environmentId, environmentId), eq(rollouts.clearing, true)))
+  return rows.flatMap(({ held }) => heldOfText(held))
+}
+
 /** The rollouts that the cron has to look at by now, of all environments. One statement. */
 export function dueRollouts(db: ControlDb, nowMs: number, limit: number): Promise<RolloutRow[]> {
   return db

@@ -19,7 +19,7 @@ export const MAX_STEPS = 20
 /** Members tell their costs a few times within a step, but not more often than this. */
 const COST_REPORTS_A_STEP = 4
 const SHORTEST_COST_INTERVAL_S = 60
-const LONGEST_COST_INTERVAL_S = 3_600
+export const LONGEST_COST_INTERVAL_S = 3_600
 
 export interface RolloutPlan extends StepPlan {
   format: number

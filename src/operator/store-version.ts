@@ -11,6 +11,7 @@ import {
   type ManagedIntervals,
 } from '../config/intervals.ts'
 import type { Finding } from '../config/report.ts'
+import { reportingOften } from '../config/rollout-place.ts'
 import { servedDocument } from '../config/served.ts'
 import { takenOut, type TakenOut } from '../config/taken-out.ts'
 import { checkVersion } from '../config/version.ts'
@@ -25,11 +26,11 @@ import {
 import { isNullRefused, isUniqueViolation } from '../db/control.ts'
 import { intervalStatements, updateIntervals } from '../db/intervals.ts'
 import { listHeldOptions } from '../db/held-options.ts'
-import type { RolloutRow } from '../db/rollouts.ts'
+import { heldOfTakenBack, type RolloutRow } from '../db/rollouts.ts'
 import { SEEDED_BY } from '../db/seed.ts'
 import type { Held } from '../fleet/held.ts'
 import { LONGEST_INTERVALS } from '../fleet/intervals.ts'
-import type { WantedRollout } from '../fleet/rollout-plan.ts'
+import { LONGEST_COST_INTERVAL_S, type WantedRollout } from '../fleet/rollout-plan.ts'
 import { sha256HexOfText } from '../lib/bytes.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { environmentChangeNote } from './change-note.ts'
@@ -138,14 +139,19 @@ export async function prepareVersion(
   const before = isSeeded(row) ? [] : heldOf(present)
   const held = distinct([...(await listHeldOptions(c.var.db, environmentId)), ...before])
   const matches = wanted.layers.map(({ match }) => match)
-  const builtIn = readBuiltIn(c.var.environment.builtIn)
+  // Members of a rollout tell their costs even where others do not, and some nodes may hold more than all do.
+  const builtIn = reportingOften(readBuiltIn(c.var.environment.builtIn), LONGEST_COST_INTERVAL_S)
+  const heldBySome = distinct([...held, ...(await heldOfTakenBack(c.var.db, environmentId))])
   const checked = checkVersion(
     wanted.document,
     wanted.layers,
     // What is paused is checked, too: it comes back one day. And there is room for intervals: a brownout adds them.
     (merged, mask) =>
-      servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn, intervals: LONGEST_INTERVALS })
-        .text,
+      servedDocument(merged, {
+        held: heldUnder(heldBySome, matches, mask),
+        builtIn,
+        intervals: LONGEST_INTERVALS,
+      }).text,
   )
   if (!checked.ok) {
     return fail(
