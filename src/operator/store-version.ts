@@ -19,6 +19,7 @@ import {
   insertConfiguration,
   stableConfiguration,
   layersOfVersion,
+  findConfiguration,
   newestVersion,
   type ConfigurationLayer,
   type ConfigurationRow,
@@ -178,21 +179,29 @@ export async function prepareVersion(
   return ok({ present, held, gone, wanted: { document, layers }, sha256, bytes, warnings })
 }
 
-/** What would be wrong with the documents of the present version if the server scheduled this. */
+/** What would be wrong with documents that nodes get, or get next, if the server scheduled this. */
 export async function faultsOfPresent(c: OperatorContext, builtIn: BuiltInSettings): Promise<Finding[]> {
   const environmentId = c.var.environment.id
-  const { version, document } = await stableConfiguration(c.var.db, environmentId)
-  const layers = await layersOfVersion(c.var.db, environmentId, version)
   const held = await listHeldOptions(c.var.db, environmentId)
-  const matches = layers.map(({ match }) => match)
-  const checked = checkVersion(
-    document,
-    layers,
-    (merged, mask) =>
-      servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn, intervals: LONGEST_INTERVALS })
-        .text,
+  const stable = await stableConfiguration(c.var.db, environmentId)
+  const newest = await findConfiguration(
+    c.var.db,
+    environmentId,
+    await newestVersion(c.var.db, environmentId),
   )
-  return checked.ok || checked.reason.kind === 'not-json' ? [] : checked.reason.errors
+  for (const { version, document } of [stable, newest ?? stable]) {
+    const layers = await layersOfVersion(c.var.db, environmentId, version)
+    const matches = layers.map(({ match }) => match)
+    const intervals = LONGEST_INTERVALS
+    const checked = checkVersion(
+      document,
+      layers,
+      (merged, mask) =>
+        servedDocument(merged, { held: heldUnder(held, matches, mask), builtIn, intervals }).text,
+    )
+    if (!checked.ok && checked.reason.kind === 'invalid') return checked.reason.errors
+  }
+  return []
 }
 
 /** The starter's options say what the flagfile beside it says: an agent without them is as its flagfile has it. */

@@ -78,7 +78,7 @@ describe('/environments/{env}/built-in-queries', () => {
   it('is not switched on where a document would become too large for agents', async () => {
     const body = { name: 'large', builtInQueries: NO_BUILT_IN }
     created(await server.operator('POST', '/environments', body))
-    const document = { schedule: {}, views: { v: 'x'.repeat(1_024 * 1_024 - 40) } }
+    const document = { schedule: {}, views: { v: 'x'.repeat(1_024 * 1_024 - 600) } }
     created(await server.operator('PUT', '/environments/large/configuration', document), 200)
     const reply = await server.operator('PUT', '/environments/large/built-in-queries', DEFAULT_BUILT_IN)
     expect(problemOf(reply)).toEqual({ status: 422, pointers: [''] })
