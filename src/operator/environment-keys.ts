@@ -33,6 +33,8 @@ import { notFound, problem, unprocessable } from './problem.ts'
 import { deleted, publishEnvironment } from './publish.ts'
 
 const PATH = '/environments/{env}/keys'
+/** Each is in the head, which every isolate reads; those that are a week old and covered by another are dropped. */
+const MAX_REVOCATIONS = 50
 
 const wantedBody = {
   issuedBefore: z.iso
@@ -112,6 +114,11 @@ function wantedOf(c: OperatorContext, { issuedBefore, overSeconds: pace }: z.inf
 async function revoke(c: OperatorContext, body: z.infer<typeof revokeBody>): Promise<Response> {
   const wanted = wantedOf(c, body)
   if (wanted instanceof Response) return wanted
+  if ((await listKeyRevocations(c.var.db, wanted.environmentId)).length >= MAX_REVOCATIONS)
+    return problem(
+      409,
+      `There are ${MAX_REVOCATIONS} revocations that may be taken back still: no more are kept.`,
+    )
   const plan = await planOf(c, wanted)
   const refusal = refusalOf(plan, body)
   if (refusal !== null) return refusal

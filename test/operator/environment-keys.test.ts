@@ -154,6 +154,18 @@ describe('revoking is guarded', () => {
     await server.until(async () => (await told(keys[0] ?? '')) === 'invalid')
   })
 
+  it('against more than fifty in a week: every isolate reads them with the head', async () => {
+    const { id, path } = await fleet('often', 1)
+    await server.env.DB.prepare(
+      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+       INSERT INTO key_revocations (id, environment_id, issued_before_s, from_s, over_s, nodes, created_at, created_by)
+       SELECT 'r' || i, ?1, i, ?2, 0, 0, 0, 'test' FROM n`,
+    )
+      .bind(id, Math.floor(Date.now() / 1_000))
+      .run()
+    expect(problemOf(await server.operator('POST', `${path}/revoke`, { maxNodes: 1 })).status).toBe(409)
+  })
+
   it('against a brownout, in which nobody could enroll', async () => {
     const { path } = await fleet('dark', 1)
     created(await server.operator('PUT', '/environments/dark/brownout', { on: true, reason: 'a test' }), 200)
