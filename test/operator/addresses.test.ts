@@ -321,7 +321,10 @@ describe('the end of it', () => {
   })
 
   it('comes with the erasure of an environment: at once to readers, in pieces in D1', async () => {
-    created(await server.operator('DELETE', `${ENV}/logs`, { environment: 'traced' }), 202)
+    const { receivedUntil } = created<{ receivedUntil: string }>(
+      await server.operator('DELETE', `${ENV}/logs`, { environment: 'traced' }),
+      202,
+    )
     expect(await whoHad('ip=10.0.0.0/8')).toEqual([])
     expect(await hostnames('ip=10.0.0.0/8')).toEqual([])
     const afterMs = Date.now() + 5_000
@@ -331,7 +334,7 @@ describe('the end of it', () => {
     const { results } = await server.env.DB.prepare(
       'SELECT value FROM node_traces WHERE environment_id = ? AND from_at <= ?',
     )
-      .bind(environmentId, Date.now())
+      .bind(environmentId, Date.parse(receivedUntil))
       .all()
     expect(results).toEqual([])
     const open = await server.env.DB.prepare('SELECT 1 FROM trace_erasures WHERE finished_at IS NULL').all()
