@@ -1,7 +1,9 @@
 /** What the inventory asks of D1 is asked by index, whatever the fleet's size: SQLite has no statistics to go by. */
 
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { tellAgentFacts } from '../../src/db/agent-facts.ts'
 import { readInventory, writeInventory, type InventoryNode } from '../../src/db/inventory.ts'
@@ -10,8 +12,8 @@ import { forgetTraces } from '../../src/db/trace-erasures.ts'
 
 const database = new DatabaseSync(':memory:')
 beforeAll(() => {
-  const folder = new URL('../../migrations/', import.meta.url)
-  for (const file of readdirSync(folder).sort()) database.exec(readFileSync(new URL(file, folder), 'utf8'))
+  const folder = fileURLToPath(new URL('../../migrations/', import.meta.url))
+  for (const file of readdirSync(folder).sort()) database.exec(readFileSync(join(folder, file), 'utf8'))
 })
 
 /** A D1 that notes each statement and does nothing. */
