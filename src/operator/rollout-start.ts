@@ -73,6 +73,12 @@ export async function startRollout(
   }
 }
 
+/** Faults of what is wanted, before anything else gives way to it. Null: none. */
+export async function faultsOfRollout(c: OperatorContext, wanted: WantedRollout): Promise<Response | null> {
+  const planned = await planFor(c, wanted)
+  return planned.ok ? null : planned.reason
+}
+
 /** The plan with the steps that count, and the members of the first one. */
 async function planFor(
   c: OperatorContext,

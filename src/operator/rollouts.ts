@@ -21,7 +21,7 @@ import { conflict, notFound, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 import { rolloutBody, rolloutSchema, rolloutView } from './rollout-bodies.ts'
 import { inTheWay, rolloutInTheWay } from './rollout-in-the-way.ts'
-import { startRollout } from './rollout-start.ts'
+import { faultsOfRollout, startRollout } from './rollout-start.ts'
 
 const PATH = '/environments/{env}/configuration/rollouts'
 const MOVES = ['advance', 'pause', 'resume', 'halt', 'rollback'] as const
@@ -94,13 +94,15 @@ async function start(c: OperatorContext, body: z.infer<typeof startBody>): Promi
   const { version, message = '', supersede = false, ...wanted } = body
   const row = await findConfiguration(db, environment.id, version)
   if (row === null) return unprocessable({ pointer: '/version', detail: 'there is no such version' })
+  const stable = await stableConfiguration(db, environment.id)
+  if (stable.sha256 === row.sha256)
+    return conflict('/version', `all nodes get version ${stable.version}, which is the same`)
+  const faults = supersede ? await faultsOfRollout(c, wanted) : null
+  if (faults !== null) return faults
   const other = await rolloutInTheWay(c, row.sha256, supersede)
   if (!other.ok) return other.reason
   if (other.value !== null)
     return c.json({ ...(await detailOf(c, other.value)), revision: environment.revision, live: true }, 201)
-  const stable = await stableConfiguration(db, environment.id)
-  if (stable.sha256 === row.sha256)
-    return conflict('/version', `all nodes get version ${stable.version}, which is the same`)
   const beginning = { version, stableVersion: stable.version, message, content: null, detail: { message } }
   const started = await startRollout(c, wanted, beginning)
   if (started === null) return conflict('/version', 'others change this configuration at the same time')

@@ -42,7 +42,8 @@ import { pausedWarnings } from './paused-warnings.ts'
 import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 import { rolloutInTheWay } from './rollout-in-the-way.ts'
-import { startRollout } from './rollout-start.ts'
+import { faultsOfRollout } from './rollout-start.ts'
+import { alreadyUnderWay, storeForSome } from './store-for-some.ts'
 
 /** Of several who write at once one gets through each time; so many at once are no accident, and hear of it. */
 const MAX_ATTEMPTS = 20
@@ -109,6 +110,8 @@ export async function commitVersion(
     const prepared = await prepareVersion(c, change, expectedVersion, mayExceedBudget)
     if (!prepared.ok) return prepared
     const { sha256 } = prepared.value
+    const faults = supersede === true && rollout !== undefined ? await faultsOfRollout(c, rollout) : null
+    if (faults !== null) return fail(faults)
     const underWay = await rolloutInTheWay(c, sha256, supersede === true)
     if (!underWay.ok) return underWay
     if (underWay.value !== null) return ok(alreadyUnderWay(c, prepared.value, underWay.value))
@@ -216,38 +219,7 @@ function lastingWarnings({ lasting }: TakenOut): Finding[] {
   }))
 }
 
-type Stored = Pick<StoredVersion, 'version' | 'revision' | 'rollout'>
-
-/** The same content again is on its way already. */
-function alreadyUnderWay(c: OperatorContext, prepared: PreparedVersion, rollout: RolloutRow): StoredVersion {
-  const { revision } = c.var.environment
-  return { ...prepared, version: rollout.version, revision, live: true, rollout }
-}
-
-/** Null where another version is the newest by now. */
-async function storeForSome(
-  c: OperatorContext,
-  message: string,
-  { present, wanted, sha256, bytes }: PreparedVersion,
-  rollout: WantedRollout,
-): Promise<Result<Stored, Response> | null> {
-  const environmentId = c.var.environment.id
-  if (present.sha256 === sha256)
-    return ok({ version: present.version, revision: c.var.environment.revision, rollout: null })
-  const version = (await newestVersion(c.var.db, environmentId)) + 1
-  const content = { environmentId, version, sha256, message, ...wanted }
-  const detail = { sha256, bytes, message }
-  const started = await startRollout(c, rollout, {
-    version,
-    stableVersion: present.version,
-    message,
-    content,
-    detail,
-  })
-  if (started === null || !started.ok) return started
-  const { row, revision } = started.value
-  return ok({ version, revision, rollout: row })
-}
+export type Stored = Pick<StoredVersion, 'version' | 'revision' | 'rollout'>
 
 /** Null where another version is the newest by now. */
 async function store(

@@ -204,6 +204,10 @@ describe('while a rollout is under way', () => {
       expect(reply.status === 409 || reply.json<{ result?: string }>().result === 'unchanged').toBe(true)
     // The same content is on its way already.
     expect(created(await apply(CANDIDATE), 200)).toMatchObject({ result: 'unchanged', rollout: { id } })
+    // Nothing gives way to what makes no sense.
+    const nobody = { canary: { tags: ['nobody-has-it'] } }
+    expect((await apply(STABLE, nobody, { supersede: true })).status).toBe(422)
+    expect(await shown(id)).toMatchObject({ state: 'running' })
     created(await server.operator('PUT', `${path}?supersede=true`, { options: { verbose: true } }), 200)
     expect(await shown(id)).toMatchObject({ state: 'rolled-back', reason: { by: 'superseded' } })
     const present = await server.operator('GET', path)
