@@ -3,16 +3,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { tellAgentFacts } from '../../src/db/agent-facts.ts'
 import { readInventory, writeInventory, type InventoryNode } from '../../src/db/inventory.ts'
 import { addressHistory, tracesOfNode } from '../../src/db/trace-lookup.ts'
 import { forgetTraces } from '../../src/db/trace-erasures.ts'
+import { ROOT } from '../support/derived-config.ts'
 
 const database = new DatabaseSync(':memory:')
 beforeAll(() => {
-  const folder = fileURLToPath(new URL('../../migrations/', import.meta.url))
+  const folder = join(ROOT, 'migrations')
   for (const file of readdirSync(folder).sort()) database.exec(readFileSync(join(folder, file), 'utf8'))
 })
 
