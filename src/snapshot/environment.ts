@@ -11,6 +11,7 @@ import { activeOf, nextEndOf, stretchOf, type BrownoutState } from '../fleet/bro
 import { NodeSet } from '../fleet/node-set.ts'
 import type { Bytes } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { runDuties } from '../lib/duties.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { Turns } from '../lib/turns.ts'
 import { acceleratedPart } from './accelerated.ts'
@@ -30,6 +31,8 @@ import { mayPublish, type SnapshotFacts } from './safety.ts'
 const RECONCILE_EVERY_MS = 5 * 60_000
 /** How soon a failed copy or closing is tried again. */
 const TRY_AGAIN_AFTER_MS = 5_000
+/** What an alarm does of each kind; handing over many queries takes the longest. */
+const DUTY_WITHIN_MS = 60_000
 /** How long one copy of head and parts to R2 may take. */
 const COPY_WITHIN_MS = 30_000
 /** A watch is prolonged in steps of this, so that each action does not publish a head. */
@@ -173,7 +176,6 @@ export class Environment extends DurableObject<Env> {
   /** Ends what is due, heals what was missed, then sleeps until something is due again. */
   override async alarm(): Promise<void> {
     const nowMs = Date.now()
-    let failed = false
     let more = false
     const duties: (() => Promise<unknown>)[] = [
       () => this.#publications.run(() => this.#publish()),
@@ -186,15 +188,8 @@ export class Environment extends DurableObject<Env> {
       async () => (more = (await eraseExpired(this.env, this.#environmentId, nowMs)) || more),
       () => this.#copy(),
     ]
-    for (const duty of duties) {
-      try {
-        await duty()
-      } catch (error) {
-        failed = true
-        console.error(JSON.stringify({ event: 'environment-alarm', error: String(error) }))
-      }
-    }
-    await this.#arm(failed || more ? TRY_AGAIN_AFTER_MS : RECONCILE_EVERY_MS)
+    const isDone = await runDuties('environment-alarm', duties, DUTY_WITHIN_MS)
+    await this.#arm(!isDone || more ? TRY_AGAIN_AFTER_MS : RECONCILE_EVERY_MS)
   }
 
   get #environmentId(): string {
