@@ -6,7 +6,7 @@
 
 import { pointerOf } from '../lib/json-pointer.ts'
 import { mergeLayers } from './merge.ts'
-import { MAX_INTERVAL_S } from './query-rules.ts'
+import { MAX_INTERVAL_S } from './parser-keys.ts'
 import { isObject } from './shapes.ts'
 
 /** Operators' scheduled queries must not begin with it. */

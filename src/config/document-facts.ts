@@ -9,13 +9,15 @@ export interface DocumentFacts {
   duplicates: string[]
   /** Pointers of numbers that are not written as plain integers, or are too large to be read exactly. */
   oddNumbers: Set<string>
+  /** Pointers of numbers that no double holds: osquery's parser refuses the whole document for one. */
+  hugeNumbers: string[]
   /** How deeply objects and arrays nest; the root is 1. */
   depth: number
 }
 
 /** Reads the facts of a text that is JSON. */
 export function readDocumentFacts(text: string): DocumentFacts {
-  const facts: DocumentFacts = { duplicates: [], oddNumbers: new Set(), depth: 0 }
+  const facts: DocumentFacts = { duplicates: [], oddNumbers: new Set(), hugeNumbers: [], depth: 0 }
   const namesByDepth: Set<string>[] = []
   const scanner = new JsonScanner({
     enter(path, kind) {
@@ -33,6 +35,7 @@ export function readDocumentFacts(text: string): DocumentFacts {
     },
     captured(path, { bytes }) {
       const digits = bytes === null ? '' : textOf(bytes)
+      if (bytes === null || !Number.isFinite(Number(digits))) facts.hugeNumbers.push(pointerOf(path))
       if (!/^-?\d+$/.test(digits) || !Number.isSafeInteger(Number(digits))) {
         facts.oddNumbers.add(pointerOf(path))
       }

@@ -16,6 +16,20 @@ import {
 } from './shapes.ts'
 
 const MAX_INT32 = 2 ** 31 - 1
+/** Agents drop a query beyond 1 and this (spec 3.2). */
+export const MAX_INTERVAL_S = 604_800
+
+/**
+ * Options that are seconds, and the most of them. With 0 an agent would never refresh again, or poll without a pause;
+ * with a default interval that it drops, each query without an interval would be gone (spec 3.2, 3.4, 7).
+ */
+const LONGEST_SECONDS: ReadonlyMap<string, number> = new Map([
+  ['config_tls_refresh', MAX_INT32],
+  ['config_tls_accelerated_refresh', MAX_INT32],
+  ['distributed_interval', MAX_INT32],
+  ['logger_tls_period', MAX_INT32],
+  ['schedule_default_interval', MAX_INTERVAL_S],
+])
 
 const options: Check = (value, place) => {
   if (!isObject(value)) return place.refuse('must be an object')
@@ -27,6 +41,8 @@ function checkOption(name: string, value: unknown, place: Place): void {
   if (!KNOWN_OPTIONS.has(name) && !name.startsWith('custom_'))
     place.warn('is no option that is known here: agents that do not know it skip it')
   if (value === '') place.warn('agents skip an option whose value is empty')
+  else if (LONGEST_SECONDS.has(name))
+    return checkSeconds(value, LONGEST_SECONDS.get(name) ?? MAX_INT32, place)
   if (typeof value === 'string' || typeof value === 'boolean') return
   // Agents make a text of objects and lists.
   if (typeof value === 'object' && value !== null) return
@@ -35,6 +51,13 @@ function checkOption(name: string, value: unknown, place: Place): void {
   if (!place.isInteger(value) || value < -MAX_INT32 - 1)
     return place.refuse('must be written as a text: agents misread a number like this')
   if (value > MAX_INT32) place.warn('is safer as a text: it does not fit into 32 bits')
+}
+
+/** A number, or a text of one. */
+function checkSeconds(value: unknown, most: number, place: Place): void {
+  const isDigits = typeof value === 'string' && /^\d{1,10}$/.test(value)
+  const seconds = place.isInteger(value) ? value : isDigits ? Number(value) : Number.NaN
+  if (!(seconds >= 1 && seconds <= most)) place.refuse(`must be whole seconds from 1 to ${most}`)
 }
 
 /** It is left out of the document (command-line-flags.ts); a line break in a flagfile would begin another flag. */
@@ -55,6 +78,13 @@ const decoratorIntervals: Check = (value, place) => {
   }
 }
 
+/** `path` is a column of each of these tables already (spec 3.6). */
+const aColumn: Check = (value, place) => {
+  aTextNotBlank(value, place)
+  if (typeof value === 'string' && value.toLowerCase() === 'path')
+    place.warn('is a column of its own already: agents add it')
+}
+
 const categories = mapOf(listOf(aText))
 
 /** Name of the key to the check of its value. */
@@ -71,7 +101,7 @@ export const PARSER_KEYS: Readonly<Record<string, Check>> = {
   exclude_paths: categories,
   views: mapOf(aTextNotBlank),
   auto_table_construction: mapOf(
-    objectOf({ query: aTextNotBlank, path: aTextNotBlank, columns: listOf(aTextNotBlank), platform: aText }, [
+    objectOf({ query: aTextNotBlank, path: aTextNotBlank, columns: listOf(aColumn), platform: aText }, [
       'query',
       'path',
       'columns',

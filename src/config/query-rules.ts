@@ -1,11 +1,9 @@
 /** Scheduled queries and packs (spec 3.2, 3.3). */
 
-import { PARSER_KEYS, TOP_LEVEL_ONLY } from './parser-keys.ts'
+import { MAX_INTERVAL_S, PARSER_KEYS, TOP_LEVEL_ONLY } from './parser-keys.ts'
 import type { Place } from './report.ts'
 import { aText, aTextNotBlank, isObject, listOf, type Check, type JsonObject } from './shapes.ts'
 
-/** Agents drop a query beyond 1 and this (spec 3.2). */
-export const MAX_INTERVAL_S = 604_800
 /** Names that agents since 5.19.0 reject: their database keeps its own things under these (spec 3.2). */
 const FORBIDDEN_NAME = /^(query\.|cache\.|config_views\.)|(epoch|counter)$/
 
@@ -22,6 +20,15 @@ const aFlag: Check = (value, place) => {
 const aPlatform: Check = (value, place) => {
   aText(value, place)
   if (typeof value === 'string' && !KNOWN_PLATFORM.test(value)) place.warn('matches no platform')
+}
+
+/** A release and what a build adds to it; osquery compares the numbers. Empty and "null" stand for any. */
+const VERSION = /^(\d+(\.\d+)*([-+~. ].*)?|null)?$/
+
+const aVersion: Check = (value, place) => {
+  aText(value, place)
+  if (typeof value === 'string' && !VERSION.test(value))
+    place.warn('is no version: agents compare its numbers')
 }
 
 function integerFrom(low: number, high: number): Check {
@@ -46,7 +53,7 @@ const QUERY_KEYS: Readonly<Record<string, Check>> = {
   denylist: aFlag,
   blacklist: aFlag,
   platform: aPlatform,
-  version: aText,
+  version: aVersion,
   shard: integerFrom(0, 100),
   startup_priority: aPriority,
   description: ignored,
@@ -56,7 +63,7 @@ const QUERY_KEYS: Readonly<Record<string, Check>> = {
 const PACK_KEYS: Readonly<Record<string, Check>> = {
   queries: checkQueries,
   platform: aPlatform,
-  version: aText,
+  version: aVersion,
   shard: integerFrom(0, 100),
   discovery: listOf(aTextNotBlank),
   oncall: ignored,

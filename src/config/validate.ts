@@ -28,6 +28,9 @@ export interface CheckedDocument {
   warnings: Finding[]
 }
 
+/** Half of a character can only be written as an escape: bytes that are no UTF-8 come no further than the request. */
+const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/
+
 const TOP_LEVEL: Readonly<Record<string, Check>> = {
   ...PARSER_KEYS,
   schedule: checkQueries,
@@ -50,6 +53,11 @@ export function checkConfiguration(text: string): Result<CheckedDocument, Reject
   if (bytes >= MAX_COMPACT_BYTES) root.refuse(`is ${bytes} bytes; agents take less than ${MAX_COMPACT_BYTES}`)
   if (report.facts.depth > MAX_DEPTH) root.refuse(`nests deeper than ${MAX_DEPTH} levels`)
   for (const pointer of report.facts.duplicates) new Place(report, pointer).refuse('stands here twice')
+  for (const pointer of report.facts.hugeNumbers)
+    new Place(report, pointer).refuse(
+      'is a number beyond what agents can read: they would refuse the whole document',
+    )
+  if (report.facts.depth <= MAX_DEPTH && SURROGATE_ESCAPE.test(compact)) checkTexts(parsed.value, root)
   if (isObject(parsed.value)) checkMembers(parsed.value, root)
   else root.refuse('must be an object')
   const { errors, warnings } = report
@@ -66,6 +74,17 @@ function checkMembers(document: JsonObject, root: Place): void {
     root.at('exclude_paths').warn('has no effect without file_paths or file_paths_query')
   checkScheduledNames(document, root)
   checkCategoryNames(document, root)
+}
+
+/** osquery's parser (RapidJSON) refuses a whole document for half of a surrogate pair, in a name or a value. */
+function checkTexts(value: unknown, place: Place): void {
+  const detail = 'holds half of a surrogate pair: agents would refuse the whole document'
+  if (typeof value === 'string' && !value.isWellFormed()) place.refuse(detail)
+  if (typeof value !== 'object' || value === null) return
+  for (const [name, each] of Object.entries(value)) {
+    if (!name.isWellFormed()) place.at(name).refuse(detail)
+    checkTexts(each, place.at(name))
+  }
 }
 
 function parse(text: string): Result<unknown, Rejection> {

@@ -2,7 +2,7 @@
 
 import { createRoute, z } from '@hono/zod-openapi'
 import { builtInQueries, readBuiltIn, type BuiltInSettings } from '../config/built-in.ts'
-import { MAX_INTERVAL_S } from '../config/query-rules.ts'
+import { MAX_INTERVAL_S } from '../config/parser-keys.ts'
 import { updateBuiltIn } from '../db/built-in.ts'
 import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'

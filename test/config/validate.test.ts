@@ -181,6 +181,25 @@ describe('documents that agents would break on', () => {
       { logger: 5, kafka_topics: 'x', feature_vectors: null },
       ['/logger', '/kafka_topics', '/feature_vectors'],
     ],
+    // With 0 an agent would never refresh again, or poll without a pause.
+    [
+      { options: { config_tls_refresh: 0, distributed_interval: '0', logger_tls_period: -1, verbose: 0 } },
+      ['/options/config_tls_refresh', '/options/distributed_interval', '/options/logger_tls_period'],
+    ],
+    [
+      { options: { distributed_interval: true, logger_tls_period: '10s' } },
+      ['/options/distributed_interval', '/options/logger_tls_period'],
+    ],
+    [
+      { packs: { p: { options: { config_tls_accelerated_refresh: 0 } } } },
+      ['/packs/p/options/config_tls_accelerated_refresh'],
+    ],
+    [{ options: { schedule_default_interval: 604_801 } }, ['/options/schedule_default_interval']],
+    // osquery's parser would refuse the whole document for these.
+    ['{"a":[1e400],"b":-1e309}', ['/a/0', '/b']],
+    [`{"a":${'9'.repeat(500)}}`, ['/a']],
+    ['{"schedule":{"q":{"query":"\\ud800"}}}', ['/schedule/q/query']],
+    ['{"a":["x\\uDC00","\\ud83d\\ude00"],"\\udfff":1}', ['/a/0', '/\udfff']],
     [nested(33), ['']],
     [nested(600), ['']],
   ])('are refused with the place of the fault: %j', (document, pointers) => {
@@ -220,6 +239,12 @@ describe('documents that are stored with a warning', () => {
       ['~/options/tls_hostname', '~/options/carver_block_size'],
     ],
     [{ options: { custom_x: '' } }, ['~/options/custom_x']],
+    [{ options: { logger_tls_period: '' } }, ['~/options/logger_tls_period']],
+    [scheduled({ query: 'x', version: 'new' }), ['~/schedule/q/version']],
+    [
+      { auto_table_construction: { t: { query: 'x', path: '/p', columns: ['a', 'Path'] } } },
+      ['~/auto_table_construction/t/columns/1'],
+    ],
     [{ options: { nosuch_flag: 1, distributed_interval: 9 } }, ['~/options/nosuch_flag']],
     [{ options: { buffered_log_max: 4_294_967_295 } }, ['~/options/buffered_log_max']],
     [{ packs: { p: { queries: { a_b: { query: 'x' } } } } }, ['~/packs']],
@@ -244,11 +269,11 @@ describe('documents that are stored with a warning', () => {
   })
 
   it('keep what is not known, in its order', () => {
-    const text = '{ "z": 1, "schedule": {"2": {"query": "x", "q": 1e400}, "1": {"query": "y"}}, "a": [ ] }'
+    const text = '{ "z": 1, "schedule": {"2": {"query": "x", "q": 1e300}, "1": {"query": "y"}}, "a": [ ] }'
     const checked = checkConfiguration(text)
     expect(checked).toMatchObject({
       ok: true,
-      value: { compact: '{"z":1,"schedule":{"2":{"query":"x","q":1e400},"1":{"query":"y"}},"a":[]}' },
+      value: { compact: '{"z":1,"schedule":{"2":{"query":"x","q":1e300},"1":{"query":"y"}},"a":[]}' },
     })
   })
 
