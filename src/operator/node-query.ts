@@ -5,6 +5,7 @@ import { distributedIntervalOption, findNode, type NodeRow } from '../db/nodes.t
 import { insertQuery, type QueryRow } from '../db/queries.ts'
 import { NodeSet } from '../fleet/node-set.ts'
 import { distributedIntervalS } from '../fleet/online.ts'
+import { nodeStateOf } from '../fleet/standing.ts'
 import { sha256HexOfText, timeOrderedUuid } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import { NO_ANSWERS } from '../queries/answer.ts'
@@ -16,7 +17,7 @@ import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { inEnvironmentWithId, jsonBody, replies } from './describe.ts'
 import { reasonOf } from './failure.ts'
-import { notFound } from './problem.ts'
+import { conflict, notFound } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
 import { expiresInSeconds, sqlText } from './queries.ts'
 import { querySchema, shownQuery } from './query-view.ts'
@@ -78,7 +79,12 @@ export function addNodeQueryRoutes(routes: OperatorRoutes): void {
     }),
     async (c) => {
       const node = await findNode(c.var.db, c.var.environment.id, c.req.valid('param').id)
-      return node === null ? notFound('node') : queryNode(c, node, c.req.valid('json'))
+      if (node === null) return notFound('node')
+      // As targets say of nodes: who waits for approval is asked nothing, and who is blocked never answers.
+      const state = nodeStateOf(node)
+      if (state === 'pending' || state === 'blocked')
+        return conflict('', `the node is ${state}: nobody asks it anything`)
+      return queryNode(c, node, c.req.valid('json'))
     },
   )
 }

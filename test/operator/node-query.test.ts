@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer, type TestServer } from '../support/harness.ts'
-import { problemOf } from '../support/operator.ts'
+import { enrollHost, makeEnvironment, problemOf } from '../support/operator.ts'
 
 let server: TestServer
 let nodeKey: string
@@ -90,6 +90,25 @@ describe('a query of one node', () => {
     ['an unknown member', { sql: 'SELECT 1', wait: 1 }, ['/wait']],
   ])('refuses %s', async (_name, body, pointers) => {
     expect(problemOf(await ask(body))).toEqual({ status: 422, pointers })
+  })
+
+  it('asks nobody who waits for approval or is blocked: what they are asked once they are in, operators say then', async () => {
+    const { secret } = await makeEnvironment(server, 'strangers')
+    await server.operator('PATCH', '/environments/strangers/admission', { approval: true })
+    // Isolates learn of it later: it is a stranger's from then on.
+    const id = await server.until(async () => {
+      await enrollHost(server, 'stranger', { secret, uuid: crypto.randomUUID() })
+      const reply = await server.operator('GET', '/environments/strangers/nodes?state=pending')
+      return reply.json<{ items: { id: string }[] }>().items[0]?.id
+    })
+    const node = `/environments/strangers/nodes/${id}`
+    const pending = await server.operator('POST', `${node}/query`, { sql: 'SELECT 1' })
+    expect(problemOf(pending).status).toBe(409)
+    await server.operator('POST', `${node}/block`, { reason: 'unknown' })
+    const blocked = await server.operator('POST', `${node}/query`, { sql: 'SELECT 1' })
+    expect(problemOf(blocked).status).toBe(409)
+    const queries = await server.operator('GET', '/environments/strangers/queries')
+    expect(queries.json()).toMatchObject({ items: [] })
   })
 
   it('does not know nodes of elsewhere', async () => {
