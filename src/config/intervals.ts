@@ -80,12 +80,19 @@ export function overruledIntervals({ document, layers }: VersionContent): Findin
     { whose: 'the base', text: document },
     ...layers.map(({ name, document: text }) => ({ whose: `layer ${name}`, text })),
   ]
-  return documents.flatMap(({ whose, text }) =>
-    (intervalPlaces(utf8(text), [])?.said ?? []).map(({ option, seconds }) => ({
-      pointer: pointerOf(['options', option]),
-      detail: `${whose} says ${seconds ?? 'no number'}: that wins over the managed interval, and is not spread`,
-    })),
-  )
+  return documents.flatMap(({ whose, text }) => {
+    const bytes = utf8(text)
+    const said = intervalPlaces(bytes, [])?.said ?? []
+    return (
+      said
+        // In a layer a null takes away what the base says: then it is managed.
+        .filter(({ from, to }) => textOf(bytes.subarray(from, to)) !== 'null')
+        .map(({ option, seconds }) => ({
+          pointer: pointerOf(['options', option]),
+          detail: `${whose} says ${seconds ?? 'no number'}: that wins over the managed interval, and is not spread`,
+        }))
+    )
+  })
 }
 
 /** Where a document speaks of intervals: its own options, and those of its packs. Null where it is no object. */

@@ -41,11 +41,9 @@ export function checkScheduledNames(document: JsonObject, root: Place): void {
       (pack.includes(delimiter) || Object.keys(queries).some((query) => query.includes(delimiter))),
   )
   if (ambiguous) {
-    root
-      .at('packs')
-      .warn(
-        `names hold the pack delimiter "${delimiter}": set options.pack_delimiter to "/" to tell them apart`,
-      )
+    const way =
+      delimiter === '/' ? 'another options.pack_delimiter tells' : 'options.pack_delimiter "/" would tell'
+    root.at('packs').warn(`names hold the pack delimiter "${delimiter}": ${way} them apart`)
   }
 }
 

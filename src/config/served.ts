@@ -66,12 +66,18 @@ export function servedDocument(merged: MergedDocument, additions: Additions): Se
   const gone = new Set(paused.map(({ pointer }) => pointer))
   return {
     text,
-    origins: origins.filter(({ pointer }) => !gone.has(pointer)),
+    origins: lastOfEach(origins.filter(({ pointer }) => !gone.has(pointer))),
     lasting,
     flags,
     paused,
     managed,
   }
+}
+
+/** A place has one origin: where a layer took something away, what the server says there came later. */
+function lastOfEach(origins: ServedDocument['origins']): ServedDocument['origins'] {
+  const last = new Map(origins.map((origin) => [origin.pointer, origin]))
+  return origins.filter((origin) => last.get(origin.pointer) === origin)
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set()

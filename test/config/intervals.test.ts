@@ -8,7 +8,7 @@ import {
   withIntervals,
 } from '../../src/config/intervals.ts'
 import { mergeLayers } from '../../src/config/merge.ts'
-import { INTERVALS, servedDocument } from '../../src/config/served.ts'
+import { CLEARING, INTERVALS, servedDocument } from '../../src/config/served.ts'
 import { intervalEdits, NO_STRETCH, withEdits } from '../../src/fleet/interval-edits.ts'
 import { RECOMMENDED_INTERVALS } from '../../src/fleet/intervals.ts'
 import { textOf, utf8 } from '../../src/lib/bytes.ts'
@@ -149,6 +149,17 @@ describe('the served document', () => {
     expect(JSON.parse(served.text)).toEqual({ options: { distributed_interval: 60, logger_tls_period: 4 } })
     expect(served.lasting.map(({ pointer }) => pointer)).toEqual(['/options/config_tls_refresh'])
   })
+
+  it('says of one place who decided it: what a layer took away is managed', () => {
+    const layer = { name: 'web', document: '{"options":{"distributed_interval":null}}' }
+    const merged = mergeLayers('{"options":{"distributed_interval":9}}', [layer])
+    const managed = servedDocument(merged, { held, intervals: RECOMMENDED_INTERVALS }).origins
+    expect(managed.toSorted((a, b) => (a.pointer < b.pointer ? -1 : 1))).toEqual(
+      held.map((pointer) => ({ pointer, layer: INTERVALS })),
+    )
+    const pointer = '/options/distributed_interval'
+    expect(servedDocument(merged, { held: [pointer] }).origins).toEqual([{ pointer, layer: CLEARING }])
+  })
 })
 
 it('tells of the documents that win over what is managed', () => {
@@ -160,4 +171,6 @@ it('tells of the documents that win over what is managed', () => {
     },
     { pointer: '/options/logger_tls_period', detail: expect.stringContaining('layer web says 9') as string },
   ])
+  const away = [{ name: 'web', match: { tag: 'web' }, document: '{"options":{"logger_tls_period":null}}' }]
+  expect(overruledIntervals({ document: '{}', layers: away })).toEqual([])
 })

@@ -12,13 +12,22 @@ const OURS = /^(config\.(ya?ml|json|conf)|intervals\.(ya?ml|json)|packs\/.*|laye
 /** A directory of another kind is not read through to its end. */
 const MAX_FILES = 10_000
 
-/** Its files with `/` in their paths, sorted; those that are no UTF-8 as faults. Null where there is no such folder. */
+/** Its files with `/` in their paths, sorted; those that are no UTF-8, and links, as faults. Null where there is no such folder. */
 export async function readFolder(folder: string): Promise<{ files: SourceFile[]; faults: Remark[] } | null> {
-  const names = await namesIn(folder)
-  if (names === null) return null
+  const found = await entriesIn(folder)
+  if (found === null) return null
   const files: SourceFile[] = []
   const faults: Remark[] = []
-  for (const path of names.toSorted()) {
+  for (const { path, isLink } of found.toSorted((a, b) => (a.path < b.path ? -1 : 1))) {
+    if (isLink) {
+      faults.push({
+        file: path,
+        pointer: '',
+        line: null,
+        rule: 'is a symbolic link: put the file itself here',
+      })
+      continue
+    }
     const text = strictTextOf(await readFile(join(folder, path)))
     if (text === null) faults.push({ file: path, pointer: '', line: null, rule: 'is not UTF-8' })
     else files.push({ path, text: text.replace(/^\uFEFF/, '') })
@@ -26,15 +35,21 @@ export async function readFolder(folder: string): Promise<{ files: SourceFile[];
   return { files, faults }
 }
 
-async function namesIn(folder: string): Promise<string[] | null> {
-  const found: string[] = []
+interface Entry {
+  path: string
+  /** Not followed: it may lead out of the folder, or nowhere. */
+  isLink: boolean
+}
+
+async function entriesIn(folder: string): Promise<Entry[] | null> {
+  const found: Entry[] = []
   try {
     for (const part of ['', 'packs', 'layers']) {
       const isRoot = part === ''
       const entries = await entriesOf(join(folder, part), !isRoot, isRoot)
       for (const entry of entries) {
-        const path = isRoot ? entry : `${part}/${entry}`
-        if (OURS.test(path)) found.push(path)
+        const path = isRoot ? entry.path : `${part}/${entry.path}`
+        if (OURS.test(path)) found.push({ ...entry, path })
       }
     }
   } catch (error) {
@@ -47,18 +62,19 @@ async function namesIn(folder: string): Promise<string[] | null> {
   return found
 }
 
-async function entriesOf(folder: string, recursive: boolean, mustExist: boolean): Promise<string[]> {
+async function entriesOf(folder: string, recursive: boolean, mustExist: boolean): Promise<Entry[]> {
   try {
     const entries = await readdir(folder, { recursive, withFileTypes: true })
     return entries
-      .filter((entry) => entry.isFile())
-      .map((entry) =>
-        join(entry.parentPath, entry.name)
+      .filter((entry) => entry.isFile() || entry.isSymbolicLink())
+      .map((entry) => ({
+        path: join(entry.parentPath, entry.name)
           .slice(folder.length + 1)
           .split(sep)
           .join('/'),
-      )
-      .filter((path) => !path.split('/').some((step) => step.startsWith('.')))
+        isLink: entry.isSymbolicLink(),
+      }))
+      .filter(({ path }) => !path.split('/').some((step) => step.startsWith('.')))
   } catch (error) {
     // A directory needs neither packs nor layers.
     if (!mustExist && isMissing(error)) return []

@@ -39,6 +39,8 @@ const OF_QUERIES: ReadonlySet<string> = new Set([
   'logging',
   'min_osquery_version',
 ])
+/** Of a pack's reference to a query. */
+const OF_REFERENCES: ReadonlySet<string> = new Set([...TAKEN, 'name', 'query', 'description'])
 const OF_PACKS: ReadonlySet<string> = new Set(['name', 'description', 'platform', 'shard', 'queries', 'id'])
 const KINDS_OF_QUERIES: ReadonlySet<string> = new Set(['query', 'report'])
 
@@ -65,6 +67,7 @@ export function readFleet(
   }
   const named = new Set<string>()
   const packs = found.packs.map((spec) => packOf(spec, queries, named, found))
+  for (const spec of queries.values()) warnOfTheRest(spec, OF_QUERIES, found)
   const rest = Map.groupBy(
     [...queries].filter(([name]) => !named.has(name)),
     ([, spec]) => spec.file,
@@ -147,6 +150,7 @@ function packOf(
       continue
     }
     named.add(textOf(wanted['query']))
+    warnOfTheRest({ ...spec, pointer, value: wanted }, OF_REFERENCES, found)
     const own = textOf(wanted['name']) || textOf(known.value['name'])
     if (members.has(own)) found.refuse(spec, `/queries/${index}`, 'has the name of another query of the pack')
     members.set(own, {
@@ -171,7 +175,6 @@ function restOf(
 ): NamedPack | undefined {
   const members = new Map<string, { spec: Spec; query: JsonObject }>()
   for (const [name, spec] of entries) {
-    warnOfTheRest(spec, OF_QUERIES, found)
     const { interval } = spec.value
     if (!isSaid(interval) || interval === 0)
       found.warn(spec, '', 'has no interval and no pack names it: it is not scheduled')

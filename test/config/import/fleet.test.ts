@@ -86,6 +86,26 @@ describe("Fleet's YAML", () => {
     })
   })
 
+  it('says what it leaves out of queries that a pack names, and of the pack’s references', () => {
+    const { warnings } = loaded({
+      'packs/p.yaml': `kind: pack
+spec:
+  name: p
+  queries:
+    - query: q
+      interval: 60
+      team: x
+---
+kind: query
+spec: {name: q, query: SELECT 1, automations_enabled: true}
+`,
+    })
+    expect(warnings).toEqual([
+      ['packs/p.yaml', '/spec/queries/0/team', 7, 'is left out: it means something to Fleet only'],
+      ['packs/p.yaml', '/spec/automations_enabled', 10, 'is left out: it means something to Fleet only'],
+    ])
+  })
+
   it('has queries with an interval of their own: a pack named like the file', () => {
     const { packs, warnings } = loaded({
       'packs/global.yaml': `kind: query
