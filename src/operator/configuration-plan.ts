@@ -106,7 +106,10 @@ export function addConfigurationPlanRoutes(routes: OperatorRoutes): void {
       const { content, expectedVersion, intervals } = wanted.value
       const prepared = await prepareVersion(c, () => content, expectedVersion)
       if (!prepared.ok) return prepared.reason
-      return c.json({ ...(await planOf(c, prepared.value)), intervals: intervalChange(c, intervals) })
+      return c.json({
+        ...(await planOf(c, prepared.value)),
+        intervals: intervalChange(c, intervals, content.layers),
+      })
     },
   )
   routes.openapi(
@@ -134,7 +137,7 @@ export function addConfigurationPlanRoutes(routes: OperatorRoutes): void {
         sha256,
         bytes,
         ...compareItems(present, after),
-        intervals: intervalChange(c, options.intervals),
+        intervals: intervalChange(c, options.intervals, content.layers),
         rollout: rollout === null ? null : rolloutView(rollout, c.var.nowMs),
         warnings,
       })
@@ -191,9 +194,13 @@ function intervalsOf(
   return fail(read.reason.map(({ pointer, detail }) => ({ pointer: `/intervals${pointer}`, detail })))
 }
 
-function intervalChange(c: OperatorContext, intervals: ManagedIntervals | undefined) {
+function intervalChange(
+  c: OperatorContext,
+  intervals: ManagedIntervals | undefined,
+  layers: VersionContent['layers'],
+) {
   if (intervals === undefined) return null
-  return changesIntervals(c, intervals) ? ('updated' as const) : ('unchanged' as const)
+  return changesIntervals(c, intervals, layers) ? ('updated' as const) : ('unchanged' as const)
 }
 
 async function layerFaults(c: OperatorContext, layers: readonly NewLayer[]): Promise<Fault[]> {

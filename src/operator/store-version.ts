@@ -229,7 +229,7 @@ async function store(
   intervals: ManagedIntervals | undefined,
 ): Promise<Result<Stored, Response> | null> {
   const { id: environmentId, revision: presentRevision } = c.var.environment
-  const changed = intervals !== undefined && changesIntervals(c, intervals) ? intervals : null
+  const changed = intervals !== undefined && changesIntervals(c, intervals, wanted.layers) ? intervals : null
   if (present.sha256 === sha256) {
     const revision =
       changed === null
@@ -263,9 +263,15 @@ async function store(
   }
 }
 
-/** Whether other intervals are managed now. */
-export function changesIntervals(c: OperatorContext, intervals: ManagedIntervals): boolean {
-  return textOfIntervals(intervals) !== textOfIntervals(readIntervals(c.var.environment.intervals))
+/** Whether other intervals are managed now. What is remembered of layers that these do not have does not count. */
+export function changesIntervals(
+  c: OperatorContext,
+  intervals: ManagedIntervals,
+  layers: readonly { name: string }[],
+): boolean {
+  const { base, layers: known } = readIntervals(c.var.environment.intervals)
+  const ofThese = Object.entries(known).filter(([name]) => layers.some((layer) => layer.name === name))
+  return textOfIntervals(intervals) !== textOfIntervals({ base, layers: Object.fromEntries(ofThese) })
 }
 
 /** Without layers it is that of the document, as versions of before there were layers have it. */

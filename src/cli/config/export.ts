@@ -35,7 +35,9 @@ export async function exportInto(
   intervals: ServerReply,
   force: boolean,
 ): Promise<Exported> {
-  const content = { ...contentOf(version.text), intervals: intervalsOf(intervals.text) }
+  const read = contentOf(version.text)
+  const names = read.layers.map(({ name }) => name)
+  const content = { ...read, intervals: intervalsOf(intervals.text, names) }
   const present = (await readFolder(folder)) ?? { files: [], faults: [] }
   if (present.faults.length === 0 && saysTheSame(present.files, content))
     return { written: [], removed: [], unchanged: true }
@@ -70,12 +72,13 @@ function textOf(layer: NewLayer | undefined): string {
   return layer === undefined ? '' : JSON.stringify([layer.name, layer.match, compactJson(layer.document)])
 }
 
-/** What the server manages, in one spelling. */
-function intervalsOf(text: string): string | null {
+/** What the server manages, in one spelling. It remembers layers that are gone: no file may name those. */
+function intervalsOf(text: string, layerNames: readonly string[]): string | null {
   const { managed, layers, ...all } = shaped(intervalsShape, text)
   if (!managed) return null
   const base = Object.fromEntries(MANAGED_OPTIONS.map((option) => [option, all[option]]))
-  return compactIntervals(JSON.stringify({ ...base, layers }))
+  const present = Object.entries(layers).filter(([name]) => layerNames.includes(name))
+  return compactIntervals(JSON.stringify({ ...base, layers: Object.fromEntries(present) }))
 }
 
 /** Null where a file says that nothing is managed. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -104,6 +104,15 @@ describe('npm run config -- validate', () => {
     expect({ code, reply: JSON.parse(out) as unknown }).toMatchObject({
       code: 1,
       reply: { result: 'refused', errors: [{ file: 'config.yaml', pointer: '', line: 2 }] },
+    })
+  })
+
+  it('refuses links, which would be missing without a word', async () => {
+    await write(FILES)
+    await symlink(join(folder, 'packs/it.conf'), join(folder, 'packs/other.conf'))
+    expect(await config('validate', folder)).toMatchObject({
+      code: 1,
+      err: 'packs/other.conf: error: is a symbolic link: put the file itself here\n',
     })
   })
 
@@ -276,6 +285,22 @@ describe('intervals.yaml', () => {
     expect((await onServer('export', '--force')).code).toBe(0)
     expect(await readFile(join(folder, 'intervals.yaml'), 'utf8')).toBe(LAYERED)
     expect((await onServer('apply')).out).toContain('intervals: unchanged\n')
+  })
+
+  it('does not name a layer that is gone, though the server remembers its intervals', async () => {
+    await write({ ...FILES, 'intervals.yaml': LAYERED })
+    await onServer('apply')
+    await rm(join(folder, 'layers/10-canary.yaml'))
+    await rm(join(folder, 'intervals.yaml'))
+    await onServer('apply')
+    expect((await onServer('export', '--force')).code).toBe(0)
+    expect(await readFile(join(folder, 'intervals.yaml'), 'utf8')).toBe(INTERVALS)
+    expect((await onServer('apply')).out).toContain('intervals: unchanged\n')
+    // It counts again when the layer is back.
+    await rm(folder, { recursive: true })
+    await write({ ...FILES, 'intervals.yaml': INTERVALS })
+    expect((await onServer('plan')).out).toContain('intervals: updated\n')
+    expect((await onServer('apply')).out).toContain('intervals: updated\n')
   })
 
   it('changes alone, and ends what was managed', async () => {
