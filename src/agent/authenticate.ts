@@ -69,6 +69,7 @@ export function recogniseKey(context: Sight, key: string): AuthenticatedNode | n
       return null
   }
   if (identity.awaitsApproval !== true) return { identity, head, isPending: false }
+  if (!knowsApprovals(head)) return null
   if (head.approvedPart === undefined) return { identity, head, isPending: true }
   const approved = snapshots.known.nodeSet(head.approvedPart)
   return approved === undefined ? null : { identity, head, isPending: !approved.has(identity.ordinal) }
@@ -203,11 +204,21 @@ async function mayEnroll(context: Admission, environmentId: string): Promise<boo
 async function isPending(
   context: Admission,
   { awaitsApproval, environmentId, ordinal }: VerifiedNodeIdentity,
-  { approvedPart }: EnvironmentHead,
+  head: EnvironmentHead,
 ): Promise<boolean> {
   if (awaitsApproval !== true) return false
+  if (!knowsApprovals(head)) throw new SnapshotUnavailable('a head of before there was approval')
+  const { approvedPart } = head
   if (approvedPart === undefined) return true
   return !(await context.snapshots.nodeSet(environmentId, approvedPart, context)).has(ordinal)
+}
+
+/**
+ * Whether a head without approved nodes means that there are none. One that a Worker of before compiled (gradual deploy)
+ * says nothing: its node may have been approved, and must not lose its schedule (R3).
+ */
+function knowsApprovals({ approvedPart, supersededPart }: EnvironmentHead): boolean {
+  return approvedPart !== undefined || supersededPart !== undefined
 }
 
 /** A node whose URL names another environment was moved there: it must enroll with that environment's secret. */

@@ -164,7 +164,10 @@ describe('a key that verified before is looked at more closely', () => {
     await readNodeKey(keys, key)
     const approved = NodeSet.of([lastOrdinal])
     const head = { ...HEAD, approvedPart: 'approved' }
-    expect(recogniseKey(poll(key, key).context, key)).toMatchObject({ isPending: true })
+    const none = { head: { ...HEAD, supersededPart: null } }
+    expect(recogniseKey(poll(key, key, none).context, key)).toMatchObject({ isPending: true })
+    // A Worker of before compiled it, who knew of no approval.
+    expect(recogniseKey(poll(key, key).context, key)).toBeNull()
     expect(recogniseKey(poll(key, key, { head }).context, key)).toBeNull()
     expect(recogniseKey(poll(key, key, { head, revoked: approved }).context, key)).toMatchObject({
       isPending: false,
@@ -271,7 +274,12 @@ describe('a key under a signing key that is not known here', () => {
 describe('a node that waits for approval', () => {
   it('is pending until the head names it as approved', async () => {
     const key = await newKey({ awaitsApproval: true })
-    expect(await outcomeOf(key, {})).toBe('pending')
+    expect(await outcomeOf(key, { head: { ...HEAD, supersededPart: null } })).toBe('pending')
+  })
+
+  it('is neither by a head of before there was approval', async () => {
+    const key = await newKey({ awaitsApproval: true })
+    await expect(outcomeOf(key, {})).rejects.toThrow(SnapshotUnavailable)
   })
 
   it('is neither where the approved nodes cannot be had: an empty configuration would wipe an approved one', async () => {
