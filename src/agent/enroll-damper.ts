@@ -7,6 +7,7 @@
  */
 
 import type { EnrollingHost } from '../fleet/identity.ts'
+import { sha256HexOfText } from '../lib/bytes.ts'
 import { Recent } from '../lib/recent.ts'
 import { msSince } from '../lib/time.ts'
 import type { VerifiedNodeIdentity } from './node-key.ts'
@@ -52,7 +53,7 @@ export class EnrollDamper {
   /** By identity: when hosts that were new to it were asked about, the newest last. */
   readonly #newHosts = new Recent<number[]>(HOSTS_PER_GENERATION)
 
-  /** What to do with an enroll. `host` and `identity` are texts that name them, see `hostText`. */
+  /** What to do with an enroll. `host` and `identity` name them, see `damperNames`. */
   judge(host: string, identity: string, nowMs: number): DamperVerdict {
     const known = this.#hosts.get(host)
     if (known === undefined || msSince(known.seenAtMs, nowMs) > LONGEST_DISTANCE_MS)
@@ -102,8 +103,18 @@ export class EnrollDamper {
   }
 }
 
-/** Names an enrolling host with all that D1 would be told, but for what changes with each start. */
-export function hostText(environmentId: string, secretHash: string, host: EnrollingHost): string {
+/**
+ * Names an enrolling host with all that D1 would be told, but for what changes with each start; and its identity. Hashes:
+ * a host may call itself by 200 KB, and thousands of names are remembered.
+ */
+export async function damperNames(
+  environmentId: string,
+  secretHash: string,
+  host: EnrollingHost,
+): Promise<{ host: string; identity: string }> {
   const { hostDetails: _changing, ...facts } = host
-  return JSON.stringify([environmentId, secretHash, facts])
+  return {
+    host: await sha256HexOfText(JSON.stringify([environmentId, secretHash, facts])),
+    identity: await sha256HexOfText(`${environmentId}/${host.identity}`),
+  }
 }

@@ -12,7 +12,7 @@ import { admit, environmentNamed } from './authenticate.ts'
 import { readSmallObject, textMember } from './body.ts'
 import { ANSWER_WITHIN_MS, ENROLL_D1_WITHIN_MS, MAX_ENROLLS_IN_FLIGHT } from './constants.ts'
 import type { AgentContext } from './context.ts'
-import { hostText, type GivenKey } from './enroll-damper.ts'
+import { damperNames, type GivenKey } from './enroll-damper.ts'
 import { findSecret, type KnownSecret, type NoSecret } from './enroll-secret.ts'
 import { Holds } from './holds.ts'
 import { makeNodeKey, type VerifiedNodeIdentity } from './node-key.ts'
@@ -49,8 +49,8 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
   const rule = ruleAgainst(found.value.secret.rules ?? {}, applicantOf(context, host), context.receivedAtMs)
   if (rule !== null) return refused(context, found.value, rule)
   if (isEnrollPaused(environment, context.receivedAtMs)) return refused(context, found.value, 'brownout')
-  const text = hostText(environment.id, found.value.secret.hash, host)
-  const verdict = context.damper.judge(text, `${environment.id}/${host.identity}`, context.receivedAtMs)
+  const names = await damperNames(environment.id, found.value.secret.hash, host)
+  const verdict = context.damper.judge(names.host, names.identity, context.receivedAtMs)
   if (verdict.kind === 'come-again') return refused(context, found.value, 'storm')
   if (verdict.kind === 'same') {
     const same = await sameKey(context, found.value, verdict)
@@ -58,13 +58,13 @@ export async function enroll(context: AgentContext): Promise<AgentOutcome> {
       context.enrolls.note(context, environment.id, found.value.secret.id ?? '', ENROLLED)
       return same
     }
-    context.damper.forget(text)
+    context.damper.forget(names.host)
   }
   const giveBack = inFlight.take(context.receivedAtMs + ANSWER_WITHIN_MS, Date.now())
   if (giveBack === null) return retry({ kind: 'overloaded', what: 'enroll' })
   try {
     const damped = verdict.kind === 'ask' ? verdict.damped : 0
-    return await enrollHost(context, found.value, host, { text, damped })
+    return await enrollHost(context, found.value, host, { name: names.host, damped })
   } finally {
     giveBack()
   }
@@ -74,7 +74,7 @@ async function enrollHost(
   context: AgentContext,
   known: KnownSecret,
   host: EnrollingHost,
-  { text, damped }: { text: string; damped: number },
+  { name, damped }: { name: string; damped: number },
 ): Promise<AgentOutcome> {
   const { env, receivedAtMs } = context
   const { environment, secret } = known
@@ -105,7 +105,7 @@ async function enrollHost(
   context.presence.note(context, identity, 'enroll')
   context.enrolls.note(context, environment.id, secret.id ?? '', ENROLLED)
   const nodeKey = await makeNodeKey(context.keys, identity)
-  context.damper.gave(text, { identity, nodeKey }, receivedAtMs)
+  context.damper.gave(name, { identity, nodeKey }, receivedAtMs)
   return answer(JSON.stringify({ node_key: nodeKey }))
 }
 

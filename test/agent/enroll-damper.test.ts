@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import {
   COME_AGAIN_AFTER_MS,
+  damperNames,
   EnrollDamper,
   FREE_ENROLLS,
   FREE_HOSTS_OF_IDENTITY,
-  hostText,
   type GivenKey,
 } from '../../src/agent/enroll-damper.ts'
 import { describeHost } from '../../src/fleet/identity.ts'
@@ -75,11 +75,18 @@ describe('a host that enrolls over and over', () => {
       expect(damper.judge('host', 'uuid:u', atMs).kind).toBe('ask')
   })
 
-  it('is another host where it tells something else', () => {
-    const textOf = (version: string, pid: string) =>
-      hostText('e', 's', describeHost('h', '9', { osquery_info: { version, pid, instance_id: 'i' } }))
-    expect(textOf('5.1', '1')).toBe(textOf('5.1', '2'))
-    expect(textOf('5.1', '1')).not.toBe(textOf('5.2', '1'))
+  it('is another host where it tells something else', async () => {
+    const nameOf = async (version: string, pid: string) => {
+      const host = describeHost('h', '9', { osquery_info: { version, pid, instance_id: 'i' } })
+      return (await damperNames('e', 's', host)).host
+    }
+    expect(await nameOf('5.1', '1')).toBe(await nameOf('5.1', '2'))
+    expect(await nameOf('5.1', '1')).not.toBe(await nameOf('5.2', '1'))
+  })
+
+  it('takes no more memory where it calls itself by 200 KB', async () => {
+    const names = await damperNames('e', 's', describeHost('h'.repeat(200_000), '9', {}))
+    expect(names.host.length + names.identity.length).toBe(128)
   })
 })
 
