@@ -10,7 +10,7 @@ import { Deadline } from '../lib/deadline.ts'
 import { environmentFactsOf } from '../logs/environment-facts.ts'
 import type { LineWatch, WatchedLine } from '../logs/line-watch.ts'
 import type { LogOrigin } from '../logs/message.ts'
-import { BatchBuilder, type IsConfigured, type SeenReport } from './batch-builder.ts'
+import { BatchBuilder, type IsConfigured, type ObjectBatch, type SeenReport } from './batch-builder.ts'
 import { MAX_LINE_BYTES } from './constants.ts'
 import { costsStub } from './kinds.ts'
 import { mayTellOfTrouble, readCostLine, readTroubleLine } from './report.ts'
@@ -63,14 +63,23 @@ export class CostWatch implements LineWatch {
     const denied = new Set<string>()
     for (let i = 0; i < batches.length; i += AT_ONCE)
       await Promise.all(
-        batches.slice(i, i + AT_ONCE).map(async ({ environmentId, ordinal, batch }) => {
-          const taken = costsStub(this.#env, environmentId, ordinal).take(batch)
-          const { sawDenied } = await new Deadline(TAKEN_WITHIN_MS).run(taken)
-          if (sawDenied) denied.add(environmentId)
+        batches.slice(i, i + AT_ONCE).map(async (each) => {
+          if (await this.#hand(each)) denied.add(each.environmentId)
         }),
       )
     // What pauses queries looks again then; each report with one says so anew, should this be lost.
     for (const environmentId of denied) await noteDenied(this.#env.DB, environmentId)
+  }
+
+  /** Whether a node told of a denied query. An object that fails keeps nothing from the others. */
+  async #hand({ environmentId, ordinal, batch }: ObjectBatch): Promise<boolean> {
+    try {
+      const taken = costsStub(this.#env, environmentId, ordinal).take(batch)
+      return (await new Deadline(TAKEN_WITHIN_MS).run(taken)).sawDenied
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'costs-not-taken', environmentId, error: String(error) }))
+      return false
+    }
   }
 
   #seeReport(origin: LogOrigin, text: string): void {

@@ -68,12 +68,7 @@ export class Costs extends DurableObject<Env> {
     if (!this.#hasAlarm && (await this.ctx.storage.getAlarm()) === null)
       await this.ctx.storage.setAlarm(Date.now() + SWEEP_EVERY_MS)
     this.#hasAlarm = true
-    try {
-      this.ctx.storage.transactionSync(() => this.#take(batch))
-    } catch (error) {
-      this.#queries = undefined
-      throw error
-    }
+    this.#atOnce(() => this.#take(batch))
     return { sawDenied: tellsOfDenied(batch) }
   }
 
@@ -99,9 +94,21 @@ export class Costs extends DurableObject<Env> {
   }
 
   override async alarm(): Promise<void> {
+    // First: an alarm that fails six times is not tried again, and nobody would ask for another one.
+    await this.ctx.storage.setAlarm(Date.now() + SWEEP_EVERY_MS)
     const nowS = Math.floor(Date.now() / 1_000)
-    const isMore = this.ctx.storage.transactionSync(() => this.#forget(nowS))
-    await this.ctx.storage.setAlarm(Date.now() + (isMore ? SWEEP_ON_MS : SWEEP_EVERY_MS))
+    const isMore = this.#atOnce(() => this.#forget(nowS))
+    if (isMore) await this.ctx.storage.setAlarm(Date.now() + SWEEP_ON_MS)
+  }
+
+  /** All of it or nothing, in the table and in what is kept of it in memory. */
+  #atOnce<T>(change: () => T): T {
+    try {
+      return this.ctx.storage.transactionSync(change)
+    } catch (error) {
+      this.#queries = undefined
+      throw error
+    }
   }
 
   #take({ queries, reports, troubles }: CostBatch): void {

@@ -1,17 +1,21 @@
 /** Environments of more nodes than one object has, and nodes that report whatever they like. */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { COST_QUERY_NAME } from '../../src/config/built-in.ts'
 import {
   BATCH_FORMAT,
   MAX_UNCONFIGURED,
   MAX_VERSIONS,
   ORDINALS_PER_OBJECT,
 } from '../../src/costs/constants.ts'
+import { CostWatch } from '../../src/costs/cost-watch.ts'
 import { NO_COUNTERS } from '../../src/costs/counters.ts'
 import { costsStub, type CostBatch } from '../../src/costs/kinds.ts'
 import { costsOfMembers, readCosts, readDeniedNodes } from '../../src/costs/read.ts'
 import { NodeSet } from '../../src/fleet/node-set.ts'
+import { utf8 } from '../../src/lib/bytes.ts'
 import { startServer, type TestServer } from '../support/harness.ts'
+import { costLine } from './support.ts'
 
 const nowMs = Date.now()
 const nowS = Math.floor(nowMs / 1_000)
@@ -133,4 +137,21 @@ describe('a node that reports whatever it likes', () => {
     await expect(take(id, 0, { ...batch, format: BATCH_FORMAT + 1 })).rejects.toThrow()
     expect((await listed(id)).versions).toEqual([])
   })
+})
+
+it('an object that fails keeps nothing from the others of a batch', async () => {
+  const [bad, ...good] = Array.from({ length: 8 }, () => crypto.randomUUID())
+  const away = { take: () => Promise.reject(new Error('away')) }
+  const COSTS = {
+    getByName: (name: string) => (name.startsWith(String(bad)) ? away : server.env.COSTS.getByName(name)),
+  } as unknown as Env['COSTS']
+  const watch = new CostWatch({ ...server.env, COSTS })
+  for (const environmentId of [String(bad), ...good]) {
+    const line = costLine(nowS - HOUR_S, [{ name: 'q', executions: 3 }])
+    const node = { nodeId: crypto.randomUUID(), ordinal: 1, platform: 'linux' }
+    const origin = { environmentId, ...node, receivedAtMs: nowMs }
+    watch.see({ type: 'snapshot', name: COST_QUERY_NAME, origin, index: 0, bytes: utf8(line) })
+  }
+  await watch.finish()
+  for (const id of good) expect((await listed(id)).nodes).toBe(1)
 })
