@@ -44,19 +44,15 @@ export class BrownoutStore {
 
   /** What holds for an environment, or (null) of the deployment's own switch. */
   state(environmentId: string | null): BrownoutState {
-    const own = environmentId === null ? null : this.#find(environmentId)
-    const deployment = this.#find(DEPLOYMENT)
-    const sequence = Math.max(own?.sequence ?? 0, deployment?.sequence ?? 0)
-    if (sequence === 0) return NO_BROWNOUT
-    return { sequence, own: own?.brownout ?? null, deployment: deployment?.brownout ?? null }
+    return stateOf(this.#switches([DEPLOYMENT, environmentId ?? DEPLOYMENT]), environmentId)
   }
 
   /** The directory with what enroll has to know of brownouts. */
   marked(directory: Directory, nowMs: number): Directory {
-    const anyAtAll = this.#sql.exec('SELECT 1 FROM brownouts LIMIT 1').toArray().length > 0
-    if (!anyAtAll) return directory
+    const switches = this.#switches([DEPLOYMENT, ...directory.environments.map(({ id }) => id)])
+    if (switches.size === 0) return directory
     const environments = directory.environments.map((environment) => {
-      const ends = activeOf(this.state(environment.id), nowMs).map(({ untilMs }) => untilMs)
+      const ends = activeOf(stateOf(switches, environment.id), nowMs).map(({ untilMs }) => untilMs)
       if (ends.length === 0) return environment
       const untilMs = ends.includes(null) ? null : Math.max(...ends.map(Number))
       return { ...environment, enrollPaused: { untilMs } }
@@ -115,10 +111,28 @@ export class BrownoutStore {
     return row?.name ?? null
   }
 
-  #find(scope: string): { sequence: number; brownout: Brownout } | null {
-    const [row] = this.#sql
-      .exec<{ sequence: number; json: string }>('SELECT sequence, json FROM brownouts WHERE scope = ?', scope)
+  #switches(scopes: readonly string[]): ReadonlyMap<string, Switch> {
+    const rows = this.#sql
+      .exec<{ scope: string; sequence: number; json: string }>(
+        'SELECT * FROM brownouts WHERE scope IN (SELECT value FROM json_each(?))',
+        JSON.stringify(scopes),
+      )
       .toArray()
-    return row === undefined ? null : { sequence: row.sequence, brownout: JSON.parse(row.json) as Brownout }
+    return new Map(
+      rows.map(({ scope, sequence, json }) => [scope, { sequence, brownout: JSON.parse(json) as Brownout }]),
+    )
   }
+}
+
+interface Switch {
+  sequence: number
+  brownout: Brownout
+}
+
+function stateOf(switches: ReadonlyMap<string, Switch>, environmentId: string | null): BrownoutState {
+  const own = environmentId === null ? undefined : switches.get(environmentId)
+  const deployment = switches.get(DEPLOYMENT)
+  const sequence = Math.max(own?.sequence ?? 0, deployment?.sequence ?? 0)
+  if (sequence === 0) return NO_BROWNOUT
+  return { sequence, own: own?.brownout ?? null, deployment: deployment?.brownout ?? null }
 }

@@ -9,6 +9,7 @@ import { insertLateAudit, readOperators, type AuditNote } from '../db/late-audit
 import { writeSecretTotals } from '../db/enroll-totals.ts'
 import type { Brownout, BrownoutState } from '../fleet/brownout.ts'
 import { Deadline } from '../lib/deadline.ts'
+import { runDuties } from '../lib/duties.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { msSince } from '../lib/time.ts'
 import { BROWNOUT_SCHEMA, BrownoutStore } from './brownout-store.ts'
@@ -36,10 +37,12 @@ const TELL_TOTALS_AFTER_MS = 1_000
 const TOTALS_AT_ONCE = 1_000
 /** Rows of one answer. */
 const MAX_ATTEMPTS = 20_000
-/** How soon D1 is asked again for the audit of a brownout. */
-const AUDIT_AGAIN_AFTER_MS = 10_000
-/** How long one statement of an alarm may take. */
+/** How soon what failed is tried again. */
+const TRY_AGAIN_AFTER_MS = 10_000
+/** How long one audit row may take. */
 const D1_WITHIN_MS = 10_000
+/** What an alarm does of each kind: an alarm that hangs is the last one. */
+const DUTY_WITHIN_MS = 30_000
 /** Audit rows of one alarm. */
 const AUDIT_AT_ONCE = 20
 
@@ -90,7 +93,7 @@ export class Directory extends DurableObject<Env> {
   /** Turns the switch of an environment, or of the deployment (null). Needs no D1: its audit row follows when it is there. */
   async setBrownout(environmentId: string | null, brownout: Brownout, note: AuditNote): Promise<void> {
     this.#brownouts.set(environmentId, brownout, note)
-    await this.#wakeWithin(AUDIT_AGAIN_AFTER_MS)
+    await this.#wakeWithin(TRY_AGAIN_AFTER_MS)
     this.ctx.waitUntil(Promise.all([this.#copy(), this.#tellAudit()]))
   }
 
@@ -109,11 +112,14 @@ export class Directory extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     await this.ctx.storage.setAlarm(Date.now() + RECONCILE_EVERY_MS)
     this.#counts.forgetBefore(Math.floor(Date.now() / 60_000) - ATTEMPTS_KEPT_MINUTES)
-    await this.#tellAudit()
-    // An alarm that hangs is the last one: D1 is waited for, not for ever.
-    await new Deadline(D1_WITHIN_MS).run(this.#tellTotals())
-    await new Deadline(D1_WITHIN_MS).run(this.refresh((this.#installed()?.revision ?? 0) + 1))
-    await this.#copy()
+    const duties = [
+      () => this.refresh((this.#installed()?.revision ?? 0) + 1),
+      () => this.#copy(),
+      () => this.#tellAudit(),
+      () => this.#tellTotals(),
+    ]
+    if (!(await runDuties('directory-alarm', duties, DUTY_WITHIN_MS)))
+      await this.#wakeWithin(TRY_AGAIN_AFTER_MS)
   }
 
   /** Audit rows that D1 has not got yet; one after the other, so that they are in their order. */
@@ -127,7 +133,7 @@ export class Directory extends DurableObject<Env> {
     } catch (error) {
       console.warn(JSON.stringify({ event: 'audit-later', error: String(error) }))
     }
-    if (this.#brownouts.lateAudit(1).length > 0) await this.#wakeWithin(AUDIT_AGAIN_AFTER_MS)
+    if (this.#brownouts.lateAudit(1).length > 0) await this.#wakeWithin(TRY_AGAIN_AFTER_MS)
   }
 
   async #tellTotals(): Promise<void> {

@@ -81,7 +81,8 @@ describe('totals of secrets', () => {
     const { id } = await makeSecret(server)
     await directory().noteEnrolls([counted(id, { count: 4 })])
     await server.harness.fetch('/test/faults', { method: 'POST', body: JSON.stringify({ DB: 'throw' }) })
-    await runAlarm().catch(() => undefined)
+    // It comes again: one that throws six times would be the last.
+    await runAlarm()
     await directory().noteEnrolls([counted(id, { count: 5 })])
     await server.harness.fetch('/test/faults', { method: 'POST', body: '{}' })
     await runAlarm()
