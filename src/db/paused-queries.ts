@@ -33,7 +33,7 @@ export async function pausedNames(db: ControlDb, environmentId: string): Promise
   return new Set(paused.map(({ name }) => name))
 }
 
-/** Pauses a query; one that is paused already stays as it was. Returns the revision. */
+/** Pauses a query; who pauses it again says why now. Returns the revision. */
 export async function pauseQuery(
   db: ControlDb,
   note: ChangeNote,
