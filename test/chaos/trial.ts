@@ -8,6 +8,7 @@ import { startFleet, type Fleet } from '../../src/simulator/fleet/fleet.ts'
 import type { OperatorClient } from '../../src/simulator/fleet/operator-client.ts'
 import { PROFILES, configurationOf, type Profile } from '../../src/simulator/fleet/profiles.ts'
 import { sufferingOf } from '../../src/simulator/fleet/report.ts'
+import { clonedHostnames, splitNodesOf } from '../../src/simulator/fleet/split-nodes.ts'
 import { subjectOf, verify, type Verification } from '../../src/simulator/fleet/verify.ts'
 import type { Evidence } from './invariants.ts'
 import { Witness } from './witness.ts'
@@ -163,6 +164,10 @@ export class Trial {
 
   /** Reads everything back. */
   async verify(patienceMs: number): Promise<Verification> {
+    // Of machines that shared a node all but one have to be told to enroll anew.
+    const cloned = clonedHostnames(this.fleet.members)
+    const splits = await splitNodesOf(this.#options.client, this.environment.id, cloned)
+    for (const origin of splits.values()) this.witness.excuse(origin)
     return verify({
       ...subjectOf(this.fleet),
       client: this.#options.client,

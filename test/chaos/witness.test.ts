@@ -72,6 +72,8 @@ describe('a witness', () => {
     })
     await witness.settled()
     expect(witness.knockedOutCount).toBe(2)
+    witness.excuse(IDS[0])
+    expect(witness.knockedOutCount).toBe(0)
   })
 
   it('sees two nodes with one ordinal, and one node with two', async () => {

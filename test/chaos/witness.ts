@@ -42,6 +42,7 @@ const ENDPOINTS = new Map(
   Object.entries(endpointsFor('canonical')).map(([name, path]) => [path, name as EndpointName]),
 )
 const MAX_EXAMPLES = 20
+const GOOD_CREDENTIAL = 'a credential that is good'
 
 export class Witness {
   readonly #keys: SigningKeys
@@ -50,9 +51,9 @@ export class Witness {
   /** Replies that a real agent would have taken for what they are not, in words; the first ones. */
   readonly wrong: string[] = []
   wrongCount = 0
-  /** `node_invalid` to a node that is none of {@link disown}'s. */
-  readonly knockedOut: string[] = []
-  knockedOutCount = 0
+  /** `node_invalid` to nodes that are none of {@link disown}'s, by node: how often, and where first. */
+  readonly #invalid = new Map<string, { count: number; endpoint: string }>()
+  readonly #excused = new Set<string>()
   /** Nodes that were handed a key: `<environment>/<ordinal>` to node id. */
   readonly #nodeOf = new Map<string, string>()
   readonly #ordinalOf = new Map<string, string>()
@@ -68,6 +69,27 @@ export class Witness {
   constructor(keys: SigningKeys, isRemoved: (nodeId: string) => boolean = () => false) {
     this.#keys = keys
     this.#isRemoved = isRemoved
+  }
+
+  /** `node_invalid` was the truth for this node: several machines were it, and one of them was to enroll anew. */
+  excuse(nodeId: string): void {
+    this.#excused.add(nodeId)
+  }
+
+  /** How often a node was told `node_invalid` that should not have been. */
+  get knockedOutCount(): number {
+    return this.#knockedOut().reduce((sum, [, { count }]) => sum + count, 0)
+  }
+
+  /** The same in words; the first ones. */
+  get knockedOut(): string[] {
+    return this.#knockedOut()
+      .slice(0, MAX_EXAMPLES)
+      .map(([whose, { endpoint }]) => `${endpoint}: ${whose}`)
+  }
+
+  #knockedOut() {
+    return [...this.#invalid].filter(([whose]) => !this.#excused.has(whose))
   }
 
   /** How many nodes were handed a key. */
@@ -124,9 +146,9 @@ export class Witness {
     if (credential === '' || this.#disowned.has(credential)) return
     this.#whenRead(credential, (identity) => {
       if (identity !== null && this.#isRemoved(identity.nodeId)) return
-      this.knockedOutCount += 1
-      const whose = identity === null ? 'a credential that is good' : `node ${identity.nodeId}`
-      if (this.knockedOut.length < MAX_EXAMPLES) this.knockedOut.push(`${exchange.endpoint}: ${whose}`)
+      const whose = identity === null ? GOOD_CREDENTIAL : identity.nodeId
+      const count = (this.#invalid.get(whose)?.count ?? 0) + 1
+      this.#invalid.set(whose, { count, endpoint: this.#invalid.get(whose)?.endpoint ?? exchange.endpoint })
     })
   }
 

@@ -1,18 +1,33 @@
+import type { SplitNodes } from './split-nodes.ts'
+
 /**
  * Which of the server's nodes is which machine of the fleet, as lines and answers tell. A machine is one node, but for
- * those whose node the operator deleted: they enroll anew and are another node from then on.
+ * those whose node the operator deleted: they enroll anew and are another node from then on; and for clones, of which the
+ * server makes several: they are taken for the one that they came from.
  */
 export class NodeMap {
   readonly #machines = new Map<string, number>()
   readonly #nodes = new Map<number, string>()
   readonly #removed: ReadonlyMap<string, number>
+  #splits: SplitNodes = new Map()
 
   /** `removed`: the machines of the nodes that were deleted while the fleet ran. */
   constructor(removed: ReadonlyMap<string, number> = new Map()) {
     this.#removed = removed
   }
 
-  machineOf(nodeId: string): number | undefined {
+  /** What was split by now. */
+  know(splits: SplitNodes): void {
+    this.#splits = splits
+  }
+
+  /** The node that this one came from; mostly itself. */
+  originOf(nodeId: string): string {
+    return this.#splits.get(nodeId) ?? nodeId
+  }
+
+  machineOf(id: string): number | undefined {
+    const nodeId = this.originOf(id)
     return this.#machines.get(nodeId) ?? this.#removed.get(nodeId)
   }
 
@@ -25,7 +40,9 @@ export class NodeMap {
   nodesOf(machine: number): string[] {
     const now = this.#nodes.get(machine)
     const before = [...this.#removed].flatMap(([id, removed]) => (removed === machine ? [id] : []))
-    return now === undefined ? before : [...before, now]
+    const known = now === undefined ? before : [...before, now]
+    const split = [...this.#splits].flatMap(([id, origin]) => (known.includes(origin) ? [id] : []))
+    return [...known, ...split]
   }
 
   /** Whether a node was deleted while the fleet ran. */
@@ -39,7 +56,8 @@ export class NodeMap {
   }
 
   /** Notes that a node showed what only this machine has. False: one of the two is known as something else. */
-  bind(nodeId: string, machine: number): boolean {
+  bind(id: string, machine: number): boolean {
+    const nodeId = this.originOf(id)
     const removed = this.#removed.get(nodeId)
     if (removed !== undefined) return removed === machine
     const knownMachine = this.#machines.get(nodeId)

@@ -12,6 +12,7 @@ import type { LineLedger } from './line-ledger.ts'
 import type { Member } from './member.ts'
 import { NodeMap } from './node-map.ts'
 import type { OperatorClient } from './operator-client.ts'
+import { clonedHostnames, splitNodesOf } from './split-nodes.ts'
 import type { Verdict } from './verdicts.ts'
 import { answerVerdicts, carveVerdicts, lineVerdicts, rawVerdicts, verdict } from './verdicts.ts'
 import type { AnswerFindings } from './verify-answers.ts'
@@ -46,6 +47,8 @@ export interface VerifyOptions {
   readonly removed?: ReadonlyMap<string, number>
   /** Of all machines: whatever else is listed is a stranger. Default: not looked at. */
   readonly hostnames?: ReadonlySet<string>
+  /** Of machines that several members are: the server may make a node of each. Default: all of them. */
+  readonly cloned?: ReadonlySet<string>
   /** Members that should have fetched a changed configuration, and that have not. Default: none. */
   readonly configured?: { readonly due: number; readonly late: number }
   /** Whose machines the inventory must be of, and where they went. Default: it is not looked at. */
@@ -74,6 +77,7 @@ export function subjectOf(
   | 'carves'
   | 'removed'
   | 'hostnames'
+  | 'cloned'
   | 'configured'
   | 'enrolled'
   | 'started'
@@ -89,6 +93,7 @@ export function subjectOf(
     configured,
     removed: deletions?.removed ?? new Map(),
     hostnames: new Set(members.map(({ host }) => host.hostname)),
+    cloned: clonedHostnames(members),
     enrolled: machines(members.filter(({ hasEnrolled }) => hasEnrolled)),
     started: machines(members),
     machineOf: (hardwareUuid) => byUuid.get(hardwareUuid),
@@ -139,6 +144,7 @@ async function readLines(
   const untilMs = Date.now() + patienceMs
   for (;;) {
     const startMs = Date.now()
+    nodes.know(await splitNodesOf(client, options.environment, options.cloned))
     const lines = await verifyLines(client.pages(logsPath(options)), ledger, nodes, isForeign)
     const readMs = Date.now() - startMs
     onProgress?.(`read ${lines.read} lines in ${readMs} ms, ${lines.missing} of ${lines.due} missing`)
@@ -216,23 +222,25 @@ async function readAnswers(options: VerifyOptions, nodes: NodeMap): Promise<Answ
 async function nodeVerdicts(options: VerifyOptions, nodes: NodeMap): Promise<Verdict[]> {
   const { client, enrolled, environment, hostnames, removed, started } = options
   const ids = new Set<string>()
-  let [listed, unknown] = [0, 0]
+  let [listed, split, unknown] = [0, 0, 0]
   for await (const { hostname, id } of client.items<{ id: string; hostname: string }>(
     `/environments/${environment}/nodes`,
   )) {
     listed += 1
     ids.add(id)
+    if (nodes.originOf(id) !== id) split += 1
     if (hostnames?.has(hostname) === false || removed?.has(id)) unknown += 1
   }
   const strangers = [...nodes.ids].filter((id) => !ids.has(id)).length
   // A machine whose node was deleted may not have come back yet.
   const fewest = enrolled - new Set(removed?.values()).size
-  const isCountRight = ids.size >= fewest && ids.size <= started
+  const machines = ids.size - split
+  const isCountRight = machines >= fewest && machines <= started
   return [
     verdict(
       'every machine is one node',
       isCountRight && listed === ids.size ? 0 : 1,
-      `${enrolled} enrolled, ${removed?.size ?? 0} deleted, ${listed} listed, ${ids.size} different`,
+      `${enrolled} enrolled, ${removed?.size ?? 0} deleted, ${listed} listed, ${ids.size} different, ${split} split from others`,
     ),
     verdict('every node that spoke is listed', strangers, `${strangers} are not`),
     verdict('no node is unexplained', unknown, `${unknown} are no machine of the fleet, or were deleted`),
