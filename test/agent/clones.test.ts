@@ -1,12 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import '../support/workerd-crypto.ts'
-import { readNodeKey } from '../../src/agent/node-key.ts'
-import { loadSigningKeys } from '../../src/agent/signing-keys.ts'
 import { SeededChoice } from '../../src/simulator/rng.ts'
-import { SIGNING_KEYS, startServer, type TestServer } from '../support/harness.ts'
-import { created, makeEnvironment } from '../support/operator.ts'
-
-const NODE_INVALID = '{"node_invalid":true}'
+import { startServer, type TestServer } from '../support/harness.ts'
+import { linesOf, Machine, type Shape } from '../support/machine.ts'
+import { makeEnvironment } from '../support/operator.ts'
 
 let server: TestServer
 let clockMs = 0
@@ -20,84 +16,6 @@ async function wait(seconds: number): Promise<void> {
   await server.harness.fetch(`/test/clock?ms=${clockMs}`, { method: 'POST' })
 }
 
-interface Shape {
-  uuid: string
-  instance: string
-  host?: string
-}
-
-/** What osqueryd does with its key: enrolls without one, forgets it when it is told so, and sends again what failed. */
-class Machine {
-  key: string | null = null
-  enrolls = 0
-  invalid = 0
-  readonly lines: string[] = []
-  #unsent: string[] = []
-  readonly #secret: string
-  readonly #shape: Shape
-
-  constructor(secret: string, shape: Shape) {
-    this.#secret = secret
-    this.#shape = shape
-  }
-
-  get host(): string {
-    return this.#shape.host ?? 'box'
-  }
-
-  async enroll(): Promise<void> {
-    const { uuid, instance } = this.#shape
-    const reply = await server.agent('/api/osquery/enroll', {
-      enroll_secret: this.#secret,
-      host_identifier: this.host,
-      platform_type: '9',
-      host_details: {
-        system_info: { hostname: this.host, uuid },
-        osquery_info: { version: '5.23.1', instance_id: instance },
-      },
-    })
-    const { node_key: key } = reply.json<{ node_key?: string }>()
-    if (key === undefined) throw new Error(reply.text)
-    this.key = key
-    this.enrolls += 1
-  }
-
-  /** One request; enrolls first where there is no key, and after it where that is not valid. */
-  async ask(path: string, body: object): Promise<string> {
-    if (this.key === null) await this.enroll()
-    const reply = await server.agent(`/api/osquery/${path}`, { node_key: this.key, ...body })
-    if (reply.text === NODE_INVALID) {
-      this.key = null
-      this.invalid += 1
-      await this.enroll()
-    }
-    return reply.text
-  }
-
-  /** A config poll, a read and a log POST. */
-  async poll(): Promise<void> {
-    await this.ask('config', {})
-    await this.ask('distributed/read', {})
-    const line = `${this.#shape.instance}-${this.host}-${this.lines.length}`
-    this.lines.push(line)
-    this.#unsent.push(line)
-    const data = this.#unsent.map((name) => ({
-      name,
-      hostIdentifier: this.host,
-      action: 'added',
-      columns: {},
-    }))
-    const reply = await this.ask('log', { log_type: 'result', data })
-    if (reply === '{}') this.#unsent = []
-  }
-
-  async ordinal(): Promise<number> {
-    const identity = await readNodeKey(await loadSigningKeys(SIGNING_KEYS), this.key ?? '')
-    if (!identity.ok) throw new Error(identity.reason)
-    return identity.value.ordinal
-  }
-}
-
 let environments = 0
 /** Machines of an environment of their own. */
 async function machines(...shapes: readonly Shape[]) {
@@ -107,7 +25,7 @@ async function machines(...shapes: readonly Shape[]) {
   await server.until(
     async () => (await server.agent('/api/osquery/enroll', { enroll_secret: secret })).text === 'retry',
   )
-  return { name, id, all: shapes.map((shape) => new Machine(secret, shape)) }
+  return { name, id, all: shapes.map((shape) => new Machine(server, secret, shape)) }
 }
 
 /** Polls in an order, a minute each round, until nobody is told anything new for some rounds. */
@@ -150,18 +68,6 @@ async function nodesOf(name: string) {
   return results
 }
 
-async function linesOf(name: string): Promise<Set<string>> {
-  const seen = new Set<string>()
-  let cursor = ''
-  do {
-    const reply = await server.operator('GET', `/environments/${name}/logs?limit=1000${cursor}`)
-    const page = created<{ items: { name: string }[]; nextCursor: string | null }>(reply, 200)
-    for (const item of page.items) seen.add(item.name)
-    cursor = page.nextCursor === null ? '' : `&cursor=${page.nextCursor}`
-  } while (cursor !== '')
-  return seen
-}
-
 const UUID = '4c4c4544-0042-3510-8052-b4c04f4d5231'
 
 describe('two machines of one UUID', () => {
@@ -182,7 +88,7 @@ describe('two machines of one UUID', () => {
       expect(new Set(ordinals)).toEqual(new Set([0, 1]))
       const sent = all.flatMap(({ lines }) => lines)
       await server.until(async () => {
-        const archived = await linesOf(name)
+        const archived = await linesOf(server, name)
         return sent.every((line) => archived.has(line))
       })
       expect(await nodesOf(name)).toEqual([
@@ -241,7 +147,7 @@ describe('the split of a node', () => {
       expect(await nodesOf(name)).toHaveLength(count)
       const sent = all.flatMap(({ lines }) => lines)
       await server.until(async () => {
-        const archived = await linesOf(name)
+        const archived = await linesOf(server, name)
         return sent.every((line) => archived.has(line))
       })
     },
