@@ -2,7 +2,7 @@
 
 import { eq } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { environments } from './schema.ts'
+import { environments } from './schema-control.ts'
 
 /** Sets the share (0 to 1). Returns the revision. */
 export async function updateAccelerateShare(

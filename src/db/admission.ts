@@ -6,7 +6,9 @@ import type { NodeSet } from '../fleet/node-set.ts'
 import { nodeStateOf, type NodeState } from '../fleet/standing.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { inState } from './node-states.ts'
-import { environments, nodes, queries } from './schema.ts'
+import { environments } from './schema-control.ts'
+import { nodes } from './schema-nodes.ts'
+import { queries } from './schema-queries.ts'
 import { slicesOf } from './tags.ts'
 
 export interface Admission {

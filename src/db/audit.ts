@@ -2,7 +2,7 @@
 
 import { and, desc, eq, lt } from 'drizzle-orm'
 import type { ControlDb } from './control.ts'
-import { audit } from './schema.ts'
+import { audit } from './schema-control.ts'
 
 export type AuditRow = typeof audit.$inferSelect
 

@@ -4,7 +4,7 @@ import { and, eq, inArray, isNull, sql } from 'drizzle-orm'
 import type { NodeSet } from '../fleet/node-set.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
-import { blockedIdentities, blocks, nodes } from './schema.ts'
+import { blockedIdentities, blocks, nodes } from './schema-nodes.ts'
 import { slicesOf } from './tags.ts'
 
 export type BlockRow = typeof blocks.$inferSelect

@@ -3,7 +3,7 @@
 import { eq } from 'drizzle-orm'
 import type { BuiltInSettings } from '../config/built-in.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { environments } from './schema.ts'
+import { environments } from './schema-control.ts'
 
 /** Replaces it. Returns the revision. */
 export async function updateBuiltIn(

@@ -5,7 +5,8 @@ import type { CarveState } from '../fleet/carve-request.ts'
 import { timeOrderedUuid } from '../lib/bytes.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { afterRow, newestFirst } from './newest-first.ts'
-import { carves, nodes, queries } from './schema.ts'
+import { nodes } from './schema-nodes.ts'
+import { carves, queries } from './schema-queries.ts'
 
 export type CarveRow = typeof carves.$inferSelect
 /** A carve with what its status depends on. */

@@ -3,7 +3,7 @@
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
 import type { SQLiteUpdateSetSource } from 'drizzle-orm/sqlite-core'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { nodeAliases, nodes, nodeTags } from './schema.ts'
+import { nodeAliases, nodes, nodeTags } from './schema-nodes.ts'
 
 export const CLONE_STATES = ['suspected', 'flagged', 'split', 'joined'] as const
 export type CloneState = (typeof CLONE_STATES)[number]

@@ -5,7 +5,12 @@ import { commitChange, type ChangeNote, type ControlDb, type Statement } from '.
 import type { Held } from '../fleet/held.ts'
 import type { LayerMatch } from '../fleet/layers.ts'
 import { rememberHeld } from './held-options.ts'
-import { configurationDocuments, configurationLayers, configurations, environments } from './schema.ts'
+import {
+  configurationDocuments,
+  configurationLayers,
+  configurations,
+  environments,
+} from './schema-control.ts'
 
 export type ConfigurationRow = typeof configurations.$inferSelect
 

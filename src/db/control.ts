@@ -7,15 +7,15 @@ import { sql } from 'drizzle-orm'
 import type { BatchItem } from 'drizzle-orm/batch'
 import { drizzle, type DrizzleD1Database } from 'drizzle-orm/d1'
 import { timeOrderedUuid } from '../lib/bytes.ts'
-import * as schema from './schema.ts'
+import { audit, deployment, environments } from './schema-control.ts'
 
-export type ControlDb = DrizzleD1Database<typeof schema>
+export type ControlDb = DrizzleD1Database
 /** One statement of a batch: any drizzle builder, not awaited. */
 export type Statement = BatchItem<'sqlite'>
 
 /** One for each request (it holds no state of its own). */
 export function controlDb(db: D1Database): ControlDb {
-  return drizzle(db, { schema })
+  return drizzle(db)
 }
 
 /** Who changed what: the audit row of a change. */
@@ -61,21 +61,21 @@ export async function commitChange(
 function raiseRevision(db: ControlDb, scope: RevisionScope, environmentId: string | null) {
   if (scope === 'environment') {
     return db
-      .update(schema.environments)
+      .update(environments)
       .set({ revision: sql`revision + 1` })
       .where(sql`id = ${environmentId}`)
-      .returning({ revision: schema.environments.revision })
+      .returning({ revision: environments.revision })
   }
   // Scope `none` reads the revision and leaves it: the batch keeps one shape.
   return db
-    .update(schema.deployment)
+    .update(deployment)
     .set({ revision: scope === 'deployment' ? sql`revision + 1` : sql`revision` })
     .where(sql`id = 1`)
-    .returning({ revision: schema.deployment.revision })
+    .returning({ revision: deployment.revision })
 }
 
 function auditRow(db: ControlDb, note: ChangeNote) {
-  return db.insert(schema.audit).values({
+  return db.insert(audit).values({
     id: timeOrderedUuid(note.atMs),
     atMs: note.atMs,
     actor: note.actor,

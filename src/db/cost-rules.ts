@@ -3,7 +3,7 @@
 import { eq } from 'drizzle-orm'
 import type { CostRules } from '../costs/rules.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { environments } from './schema.ts'
+import { environments } from './schema-control.ts'
 
 /** Replaces it, and has the environment's costs looked at. */
 export async function updateCostRules(

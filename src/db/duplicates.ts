@@ -3,7 +3,7 @@
 import { and, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { inState } from './node-states.ts'
-import { nodeAliases, nodes, nodeTags } from './schema.ts'
+import { nodeAliases, nodes, nodeTags } from './schema-nodes.ts'
 
 /** By what nodes may be told to be the same machine. */
 export const DUPLICATE_KEYS = ['serial', 'uuid', 'hostname'] as const

@@ -8,7 +8,8 @@ import type { SecretRules } from '../fleet/enroll-rules.ts'
 import { ENDED_KNOWN_FOR_S } from './directory-rows.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
-import { enrollAdmissions, enrollSecrets, enrollSerials } from './schema.ts'
+import { enrollSecrets } from './schema-control.ts'
+import { enrollAdmissions, enrollSerials } from './schema-nodes.ts'
 
 export type EnrollSecretRow = typeof enrollSecrets.$inferSelect
 export type NewEnrollSecret = typeof enrollSecrets.$inferInsert

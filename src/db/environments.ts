@@ -6,7 +6,8 @@ import { DEFAULT_RULES } from '../costs/rules.ts'
 import { isUuid, sha256HexOfText } from '../lib/bytes.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
-import { configurations, environments, nodes } from './schema.ts'
+import { configurations, environments } from './schema-control.ts'
+import { nodes } from './schema-nodes.ts'
 import { ANSWER_SHARDS } from './seed.ts'
 
 export type EnvironmentRow = typeof environments.$inferSelect

@@ -4,7 +4,7 @@ import { asc, eq, sql } from 'drizzle-orm'
 import type { Held } from '../fleet/held.ts'
 import { isPlatformFamily } from '../fleet/platform.ts'
 import type { ControlDb, Statement } from './control.ts'
-import { heldOptions } from './schema.ts'
+import { heldOptions } from './schema-control.ts'
 
 export async function listHeldOptions(db: ControlDb, environmentId: string): Promise<Held[]> {
   const rows = await db

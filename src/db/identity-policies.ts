@@ -10,7 +10,8 @@ import {
 } from '../fleet/identity-policy.ts'
 import type { ClonePolicy } from '../fleet/clones.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { environments, nodes } from './schema.ts'
+import { environments } from './schema-control.ts'
+import { nodes } from './schema-nodes.ts'
 
 /** Nodes that get their identity anew in one statement: D1 gives one 30 s, and this takes about one. */
 export const REKEYED_AT_ONCE = 20_000

@@ -4,7 +4,7 @@ import { eq } from 'drizzle-orm'
 import { MANAGED_POINTERS, textOfIntervals, type ManagedIntervals } from '../config/intervals.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { rememberHeld } from './held-options.ts'
-import { environments } from './schema.ts'
+import { environments } from './schema-control.ts'
 
 /**
  * Replaces it. Nodes keep what they are told, so that it is remembered: once nothing is managed any more they are told

@@ -3,7 +3,8 @@
 import { and, count, eq, isNull, lt, or, sql, type SQL } from 'drizzle-orm'
 import type { KeyRevocation } from '../fleet/key-revocation.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
-import { enrollSecrets, environments, keyRevocations, nodes } from './schema.ts'
+import { enrollSecrets, environments, keyRevocations } from './schema-control.ts'
+import { nodes } from './schema-nodes.ts'
 
 export type KeyRevocationRow = typeof keyRevocations.$inferSelect
 /** For so long after a revocation reached all nodes it may be taken back. */

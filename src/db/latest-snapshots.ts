@@ -2,7 +2,7 @@
 
 import { eq } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { latestSnapshots } from './schema.ts'
+import { latestSnapshots } from './schema-control.ts'
 
 /** An environment's patterns, for what runs by itself. One D1 statement. */
 export async function latestSnapshotPatterns(db: D1Database, environmentId: string): Promise<string[]> {

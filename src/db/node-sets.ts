@@ -4,7 +4,7 @@ import { and, asc, count, eq } from 'drizzle-orm'
 import { NodeSet } from '../fleet/node-set.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
-import { nodeSetChunks, nodeSets } from './schema.ts'
+import { nodeSetChunks, nodeSets } from './schema-nodes.ts'
 
 export type NodeSetRow = typeof nodeSets.$inferSelect
 

@@ -2,7 +2,7 @@
 
 import { and, isNotNull, isNull, type SQL } from 'drizzle-orm'
 import type { NodeState } from '../fleet/standing.ts'
-import { nodes } from './schema.ts'
+import { nodes } from './schema-nodes.ts'
 
 /** Living nodes in this state; see fleet/standing.ts. */
 export function inState(state: NodeState): SQL | undefined {

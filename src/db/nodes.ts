@@ -7,7 +7,8 @@ import { SPLAY_BUCKETS, splayedInterval } from '../fleet/splay.ts'
 import type { NodeState } from '../fleet/standing.ts'
 import { stableVersionOf } from './configurations.ts'
 import { inState } from './node-states.ts'
-import { configurations, environments, nodes, nodeTags } from './schema.ts'
+import { configurations, environments } from './schema-control.ts'
+import { nodes, nodeTags } from './schema-nodes.ts'
 import { ordinalsSeenWith, type TraceRange } from './trace-lookup.ts'
 
 export type NodeRow = typeof nodes.$inferSelect

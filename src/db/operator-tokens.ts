@@ -3,7 +3,7 @@
 import { and, eq, inArray, sql } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
-import { operatorTokens } from './schema.ts'
+import { operatorTokens } from './schema-control.ts'
 
 export type OperatorTokenRow = typeof operatorTokens.$inferSelect
 

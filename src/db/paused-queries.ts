@@ -2,7 +2,7 @@
 
 import { and, asc, eq, gt, isNull } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { pausedQueries } from './schema.ts'
+import { pausedQueries } from './schema-control.ts'
 
 export type PausedQueryRow = typeof pausedQueries.$inferSelect
 

@@ -5,7 +5,8 @@ import type { NodeSet } from '../fleet/node-set.ts'
 import type { Targets } from '../fleet/targeting.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import type { EnvironmentRow } from './environments.ts'
-import { environments, queries, queryTargets } from './schema.ts'
+import { environments } from './schema-control.ts'
+import { queries, queryTargets } from './schema-queries.ts'
 
 export type QueryRow = typeof queries.$inferSelect
 

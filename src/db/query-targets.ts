@@ -3,7 +3,8 @@
 import { and, eq, gte, lte, sql } from 'drizzle-orm'
 import { NodeSet, ORDINALS_PER_CHUNK } from '../fleet/node-set.ts'
 import type { ControlDb } from './control.ts'
-import { nodes, queryTargets } from './schema.ts'
+import { nodes } from './schema-nodes.ts'
+import { queryTargets } from './schema-queries.ts'
 
 /** The targets of a query from the chunk of an ordinal on: at most so many chunks, and where the last one ends. */
 export async function queryTargetsFrom(

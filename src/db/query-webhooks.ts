@@ -3,7 +3,7 @@
 import { and, asc, isNull, lte, ne, sql } from 'drizzle-orm'
 import { controlDb } from './control.ts'
 import type { QueryRow } from './queries.ts'
-import { queries } from './schema.ts'
+import { queries } from './schema-queries.ts'
 
 /** The next ones, the longest due first. One statement. */
 export function dueWebhooks(db: D1Database, nowMs: number, limit: number): Promise<QueryRow[]> {

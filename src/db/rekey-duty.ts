@@ -5,7 +5,7 @@ import { policyOf, type StoredIdentityPolicy } from '../fleet/identity-policy.ts
 import { controlDb } from './control.ts'
 import { highestOrdinal } from './environments.ts'
 import { rekeySlice } from './identity-policies.ts'
-import { environments } from './schema.ts'
+import { environments } from './schema-control.ts'
 
 /** At about a second each. */
 const SLICES_A_MINUTE = 10

@@ -3,7 +3,7 @@
 import { eq } from 'drizzle-orm'
 import type { Retention } from '../logs/retention.ts'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
-import { environments } from './schema.ts'
+import { environments } from './schema-control.ts'
 
 /** Days beside those of log lines; what is not given stays. */
 export interface OtherDays {

@@ -7,7 +7,7 @@ import { commitChange, isNullRefused, type ChangeNote, type ControlDb, type Stat
 import { rememberHeld, heldOfText, textOfHeld } from './held-options.ts'
 import { newVersionStatements, stableVersionOf, type NewVersion } from './configurations.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
-import { environments, rolloutMembers, rollouts } from './schema.ts'
+import { environments, rolloutMembers, rollouts } from './schema-control.ts'
 
 export type RolloutRow = typeof rollouts.$inferSelect
 /** What a move changes. */

@@ -2,7 +2,7 @@
 
 import { asc } from 'drizzle-orm'
 import type { ControlDb } from './control.ts'
-import { signingKeys } from './schema.ts'
+import { signingKeys } from './schema-control.ts'
 
 export type SigningKeyRow = typeof signingKeys.$inferSelect
 

@@ -3,7 +3,7 @@
 import { and, eq } from 'drizzle-orm'
 import { commitChange, type ChangeNote, type ControlDb } from './control.ts'
 import { afterRow, newestFirst, type NewestFirstKey } from './newest-first.ts'
-import { sinks } from './schema.ts'
+import { sinks } from './schema-control.ts'
 
 export type SinkRow = typeof sinks.$inferSelect
 

@@ -3,7 +3,7 @@
 import { asc, count, eq, sql } from 'drizzle-orm'
 import type { NodeSet } from '../fleet/node-set.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
-import { nodeTags } from './schema.ts'
+import { nodeTags } from './schema-nodes.ts'
 
 export interface TagChanges {
   add: readonly string[]

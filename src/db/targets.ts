@@ -8,7 +8,7 @@ import { fail, ok, type Result } from '../lib/result.ts'
 import type { NodeState } from '../fleet/standing.ts'
 import type { ControlDb } from './control.ts'
 import { inState } from './node-states.ts'
-import { nodes, nodeTags } from './schema.ts'
+import { nodes, nodeTags } from './schema-nodes.ts'
 import { isSeenTarget, ordinalsSeenWithAny, valuesSeen } from './seen-targets.ts'
 
 /** Rows of one D1 answer: a million nodes are twenty pages, and none of them is large. */

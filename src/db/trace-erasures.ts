@@ -5,7 +5,7 @@
 
 import { and, eq, sql } from 'drizzle-orm'
 import type { ControlDb, Statement } from './control.ts'
-import { nodes, nodeTraces, traceErasures } from './schema.ts'
+import { nodes, nodeTraces, traceErasures } from './schema-nodes.ts'
 
 /** Stands for all nodes of an environment. */
 const ALL = -1

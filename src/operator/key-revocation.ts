@@ -10,7 +10,7 @@ import {
   TAKEN_BACK_WITHIN_S,
   type KeyRevocationRow,
 } from '../db/key-revocations.ts'
-import { nodes } from '../db/schema.ts'
+import { nodes } from '../db/schema-nodes.ts'
 import { ordinalsInPages } from '../db/targets.ts'
 import { defaultOverS, MAX_OVER_S } from '../fleet/key-revocation.ts'
 import { Deadline } from '../lib/deadline.ts'

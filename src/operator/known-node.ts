@@ -1,7 +1,7 @@
 /** Nodes whose lines are asked about: also those that were deleted, because their lines stay until retention ends. */
 
 import { and, eq } from 'drizzle-orm'
-import { nodes } from '../db/schema.ts'
+import { nodes } from '../db/schema-nodes.ts'
 import type { OperatorContext } from './context.ts'
 
 /** Whether a node is or was in the environment of this request. */
