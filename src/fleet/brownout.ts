@@ -19,6 +19,21 @@ export interface Brownout {
   atMs: number
   /** Null: until somebody ends it. */
   untilMs: number | null
+  /**
+   * Whether it, or one before it, made intervals longer: nodes that were told keep them until they are told others. Absent
+   * where a Worker of before turned the switch.
+   */
+  wasLonger?: boolean
+}
+
+/** A switch as it is turned: it remembers what the one did that it replaces. To end what never was does nothing. */
+export function following(before: Brownout | null, next: Brownout): Brownout {
+  const isLonger = next.on && next.intervalFactor > 1
+  return { ...next, wasLonger: isLonger || (before !== null && madeLonger(before)) }
+}
+
+function madeLonger({ wasLonger, intervalFactor }: Brownout): boolean {
+  return wasLonger ?? intervalFactor > 1
 }
 
 /** What holds for one environment: its own switch, and that of the deployment. Null: never touched. */
@@ -44,9 +59,7 @@ export function activeOf({ own, deployment }: BrownoutState, nowMs: number): Bro
 /** What the brownouts that are on do to intervals: the stronger one counts. */
 export function stretchOf(state: BrownoutState, nowMs: number): IntervalStretch {
   const factor = Math.max(1, ...activeOf(state, nowMs).map(({ intervalFactor }) => intervalFactor))
-  const everOn = [state.own, state.deployment].some(
-    (brownout) => brownout !== null && brownout.intervalFactor > 1,
-  )
+  const everOn = [state.own, state.deployment].some((brownout) => brownout !== null && madeLonger(brownout))
   return { factor, everOn }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { timeOrderedUuid } from '../lib/bytes.ts'
-import { activeOf, NO_BROWNOUT, type Brownout, type BrownoutState } from '../fleet/brownout.ts'
+import { activeOf, following, NO_BROWNOUT, type Brownout, type BrownoutState } from '../fleet/brownout.ts'
 import type { AuditNote } from '../db/late-audit.ts'
 import type { Directory } from './head.ts'
 
@@ -33,11 +33,13 @@ export class BrownoutStore {
 
   /** Turns a switch and notes who did, in one transaction (an object's writes without an await between are one). */
   set(environmentId: string | null, brownout: Brownout, note: AuditNote): void {
+    const scope = environmentId ?? DEPLOYMENT
+    const before = this.#switches([scope]).get(scope)?.brownout ?? null
     this.#sql.exec(
       `INSERT OR REPLACE INTO brownouts (scope, sequence, json)
        VALUES (?, (SELECT COALESCE(MAX(sequence), 0) + 1 FROM brownouts), ?)`,
-      environmentId ?? DEPLOYMENT,
-      JSON.stringify(brownout),
+      scope,
+      JSON.stringify(following(before, brownout)),
     )
     this.#sql.exec('INSERT INTO late_audit (json) VALUES (?)', JSON.stringify(note))
   }

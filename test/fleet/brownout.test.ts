@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { activeOf, isOn, nextEndOf, NO_BROWNOUT, stretchOf, type Brownout } from '../../src/fleet/brownout.ts'
+import {
+  activeOf,
+  following,
+  isOn,
+  nextEndOf,
+  NO_BROWNOUT,
+  stretchOf,
+  type Brownout,
+} from '../../src/fleet/brownout.ts'
 
 const ON: Brownout = { on: true, reason: 'test', intervalFactor: 4, by: 'alice', atMs: 0, untilMs: null }
 
@@ -30,5 +38,21 @@ describe('a brownout', () => {
     expect(stretchOf(NO_BROWNOUT, 0)).toEqual({ factor: 1, everOn: false })
     const neverLonger = { sequence: 1, own: { ...ON, intervalFactor: 1 }, deployment: null }
     expect(stretchOf(neverLonger, 0)).toEqual({ factor: 1, everOn: false })
+  })
+
+  it('remembers whether intervals ever were longer, whatever it is turned to', () => {
+    const everOn = (...turns: Brownout[]) => {
+      const own = turns.reduce<Brownout | null>(following, null)
+      return stretchOf({ sequence: 1, own, deployment: null }, 0).everOn
+    }
+    const off = { ...ON, on: false }
+    const plain = { ...ON, intervalFactor: 1 }
+    expect(everOn(off)).toBe(false)
+    expect(everOn(plain, off)).toBe(false)
+    expect(everOn(ON, off)).toBe(true)
+    expect(everOn(ON, plain, off)).toBe(true)
+    // Turned by a Worker of before, which noted nothing of it.
+    const old = { sequence: 1, own: off, deployment: null }
+    expect(stretchOf(old, 0).everOn).toBe(true)
   })
 })

@@ -121,6 +121,15 @@ describe('an environment', () => {
     expect(await untilInterval(key, (seconds) => seconds < 100)).toBeGreaterThanOrEqual(54)
   })
 
+  it('that never was may be ended: no document changes', async () => {
+    const { secret } = await makeEnvironment(server, 'never')
+    const key = await enrollHost(server, 'never-1', { secret })
+    expect(await optionsOf(key)).toEqual({})
+    const ended = await server.operator('PUT', '/environments/never/brownout', { on: false })
+    expect(created(ended, 200)).toMatchObject({ active: false, live: true })
+    expect(await optionsOf(key)).toEqual({})
+  })
+
   it('accelerates nobody meanwhile', async () => {
     const { secret } = await makeEnvironment(server, 'calm')
     const key = await enrollHost(server, 'calm-1', { secret })
