@@ -34,13 +34,9 @@ const changeBody = z
   .refine((body) => Object.keys(body).length > 0, 'needs approval or archiveAfterDays')
 const meant = {
   targets: targetsSchema,
-  maxNodes: z
-    .int('is not a whole number')
-    .min(1, 'is less than 1')
-    .optional()
-    .openapi({
-      description: 'Nothing is decided where the targets mean more: others may have come meanwhile',
-    }),
+  maxNodes: z.int('is not a whole number').min(1, 'is less than 1').optional().openapi({
+    description: 'Nothing is decided where the targets mean more: others may have come meanwhile',
+  }),
 }
 const approveBody = z.strictObject(meant)
 const denyBody = z.strictObject({ ...meant, reason: reasonText })

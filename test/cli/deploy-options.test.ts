@@ -31,16 +31,11 @@ describe('arguments of npm run deploy', () => {
   })
 })
 
-test.each([
-  'Paid',
-  'WAF',
-  'challenge',
-  'Custom Error Rule',
-  'Access',
-  'keys -- init',
-  'operator-token',
-])('the checklist names what wrangler cannot set: %s', (item) => {
-  const options = parseDeployOptions(['--env', 'production'], hostnames)
-  if (options === undefined) throw new Error('no options')
-  expect(checklist(options)).toContain(item)
-})
+test.each(['Paid', 'WAF', 'challenge', 'Custom Error Rule', 'Access', 'keys -- init', 'operator-token'])(
+  'the checklist names what wrangler cannot set: %s',
+  (item) => {
+    const options = parseDeployOptions(['--env', 'production'], hostnames)
+    if (options === undefined) throw new Error('no options')
+    expect(checklist(options)).toContain(item)
+  },
+)

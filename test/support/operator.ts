@@ -37,7 +37,9 @@ export async function makeEnvironment(
   server: TestServer,
   name: string,
 ): Promise<{ id: string; secret: string }> {
-  const { id } = created(await server.operator('POST', '/environments', { name, builtInQueries: NO_BUILT_IN }))
+  const { id } = created(
+    await server.operator('POST', '/environments', { name, builtInQueries: NO_BUILT_IN }),
+  )
   const { secret } = created<{ secret: string }>(
     await server.operator('POST', `/environments/${name}/enroll-secrets`, { name: 'first' }),
   )
