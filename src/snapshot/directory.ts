@@ -13,6 +13,7 @@ import { runDuties } from '../lib/duties.ts'
 import { applySchema } from '../lib/object-schema.ts'
 import { msSince } from '../lib/time.ts'
 import { BROWNOUT_SCHEMA, BrownoutStore } from './brownout-store.ts'
+import { DIRECTORY_PIECES_SCHEMA, DIRECTORY_SCHEMA, DirectoryStore } from './directory-store.ts'
 import {
   ATTEMPTS_KEPT_MINUTES,
   ENROLL_COUNTS_SCHEMA,
@@ -23,11 +24,7 @@ import {
 import { HEAD_FORMAT, type Directory as DirectorySnapshot } from './head.ts'
 import { DIRECTORY_KEY } from './keys.ts'
 
-const SCHEMA = [
-  'CREATE TABLE directory (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL)',
-  ENROLL_COUNTS_SCHEMA,
-  BROWNOUT_SCHEMA,
-]
+const SCHEMA = [DIRECTORY_SCHEMA, ENROLL_COUNTS_SCHEMA, BROWNOUT_SCHEMA, DIRECTORY_PIECES_SCHEMA]
 /** How often it looks into D1 for what a lost message missed. */
 const RECONCILE_EVERY_MS = 5 * 60_000
 /** D1 is told totals of enrolls at most once in this time, and soon where it was told long ago. */
@@ -47,6 +44,7 @@ const DUTY_WITHIN_MS = 30_000
 const AUDIT_AT_ONCE = 20
 
 export class Directory extends DurableObject<Env> {
+  readonly #store: DirectoryStore
   readonly #counts: EnrollCounts
   readonly #brownouts: BrownoutStore
   #toldAtMs = Number.NEGATIVE_INFINITY
@@ -54,6 +52,7 @@ export class Directory extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     applySchema(ctx.storage, SCHEMA)
+    this.#store = new DirectoryStore(ctx.storage.sql)
     this.#counts = new EnrollCounts(ctx.storage.sql)
     this.#brownouts = new BrownoutStore(ctx.storage.sql)
   }
@@ -65,16 +64,15 @@ export class Directory extends DurableObject<Env> {
 
   /** Makes at least this revision live. Throws when D1 does not answer; nothing is changed then. */
   async refresh(revision: number): Promise<DirectorySnapshot> {
-    const before = this.#installed()
+    const before = this.#store.installed()
     if (before !== null && before.revision >= revision && !isOfBeforeRules(before))
       return this.#marked(before)
     const [rows, operators] = await Promise.all([readDirectoryRows(this.env.DB), readOperators(this.env.DB)])
-    const present = this.#installed()
+    const present = this.#store.installed()
     if (rows.revision >= (present?.revision ?? 0)) this.#brownouts.replaceOperators(operators)
     if (present !== null && !mayReplace(present, rows.revision)) return this.#marked(present)
     const directory: DirectorySnapshot = { format: HEAD_FORMAT, ...rows }
-    const json = JSON.stringify(directory)
-    this.ctx.storage.sql.exec('INSERT OR REPLACE INTO directory (id, json) VALUES (1, ?)', json)
+    this.#store.install(directory)
     await this.#wakeWithin(RECONCILE_EVERY_MS)
     this.ctx.waitUntil(this.#copy())
     return this.#marked(directory)
@@ -113,7 +111,7 @@ export class Directory extends DurableObject<Env> {
     await this.ctx.storage.setAlarm(Date.now() + RECONCILE_EVERY_MS)
     this.#counts.forgetBefore(Math.floor(Date.now() / 60_000) - ATTEMPTS_KEPT_MINUTES)
     const duties = [
-      () => this.refresh((this.#installed()?.revision ?? 0) + 1),
+      () => this.refresh((this.#store.installed()?.revision ?? 0) + 1),
       () => this.#copy(),
       () => this.#tellAudit(),
       () => this.#tellTotals(),
@@ -157,13 +155,8 @@ export class Directory extends DurableObject<Env> {
   }
 
   #present(): DirectorySnapshot | null {
-    const installed = this.#installed()
+    const installed = this.#store.installed()
     return installed === null ? null : this.#marked(installed)
-  }
-
-  #installed(): DirectorySnapshot | null {
-    const [row] = this.ctx.storage.sql.exec<{ json: string }>('SELECT json FROM directory').toArray()
-    return row === undefined ? null : (JSON.parse(row.json) as DirectorySnapshot)
   }
 
   async #copy(): Promise<void> {
