@@ -1,6 +1,7 @@
 /** /environments/{env}/nodes/{id}/configuration: the document that a node gets, and which layer decided what. */
 
 import { createRoute, z } from '@hono/zod-openapi'
+import { differenceOf } from '../config/difference.ts'
 import { distinct, heldUnder } from '../config/held.ts'
 import { intervalPlaces, intervalsUnder } from '../config/intervals.ts'
 import { mergeLayers } from '../config/merge.ts'
@@ -18,7 +19,7 @@ import { listHeldOptions } from '../db/held-options.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { findNode, tagsOf, type NodeRow } from '../db/nodes.ts'
 import { stretchOf } from '../fleet/brownout.ts'
-import { intervalEdits, withEdits } from '../fleet/interval-edits.ts'
+import { intervalEdits, NO_STRETCH, withEdits, type IntervalStretch } from '../fleet/interval-edits.ts'
 import type { ManagedOption } from '../fleet/intervals.ts'
 import { splayBucketOf } from '../fleet/splay.ts'
 import { textOf, utf8 } from '../lib/bytes.ts'
@@ -28,6 +29,9 @@ import { inEnvironmentWithId, replies } from './describe.ts'
 import { notFound } from './problem.ts'
 import { serverAdditionsOf } from './served-additions.ts'
 
+/** Stands for a layer where a brownout, or one that was, says how often the node comes. */
+const BROWNOUT = 'brownout'
+
 /** An object that does not say in this time is an outage. */
 const STATE_WITHIN_MS = 3_000
 
@@ -36,7 +40,7 @@ const nodeConfigurationSchema = z
     version: z.int(),
     layers: z.array(z.string()).openapi({ description: 'Those that apply, in their order' }),
     origins: z.array(z.object({ pointer: z.string(), layer: z.string() })).openapi({
-      description: `The places that a layer decided, or "${CLEARING}", "${BUILT_IN}" or "${INTERVALS}"; everything else is the base`,
+      description: `The places that a layer decided, or "${CLEARING}", "${BUILT_IN}", "${INTERVALS}" or "${BROWNOUT}"; everything else is the base`,
     }),
     untilRestart: z
       .array(z.object({ pointer: z.string(), reason: z.string() }))
@@ -83,8 +87,18 @@ async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Respo
   const intervals = intervalsUnder(more.managed, names)
   const additions = { ...more, held: heldUnder(held, matches, mask), intervals }
   const { text: ofAllBuckets, origins, lasting, paused, managed } = servedDocument(merged, additions)
-  const text = await ofBucket(c, ofAllBuckets, managed, splayBucketOf(node.ordinal))
-  const head = JSON.stringify({ version, layers: names, origins, untilRestart: lasting, paused }).slice(0, -1)
+  const { text, stretched } = await ofBucket(c, ofAllBuckets, managed, splayBucketOf(node.ordinal))
+  const view = {
+    version,
+    layers: names,
+    origins: [
+      ...origins.filter(({ pointer }) => !stretched.includes(pointer)),
+      ...stretched.map((pointer) => ({ pointer, layer: BROWNOUT })),
+    ],
+    untilRestart: lasting,
+    paused,
+  }
+  const head = JSON.stringify(view).slice(0, -1)
   // The document's own text, so that numbers are shown as they are served.
   return c.body(`${head},"document":${text}}`, 200, { 'content-type': 'application/json' })
 }
@@ -97,19 +111,22 @@ async function versionFor(c: OperatorContext, { rollout }: RolloutPlace): Promis
   return ofRollout ?? stableConfiguration(c.var.db, environmentId)
 }
 
-/** The document as the edge makes it for a splay bucket, while a brownout is on, too. */
+/** The document as the edge makes it for a splay bucket, and the places where it is another because of a brownout. */
 async function ofBucket(
   c: OperatorContext,
   text: string,
   managed: readonly ManagedOption[],
   bucket: number,
-): Promise<string> {
+): Promise<{ text: string; stretched: string[] }> {
   const bytes = utf8(text)
   const places = intervalPlaces(bytes, managed)
-  if (places === null) return text
+  if (places === null) return { text, stretched: [] }
   const asked = c.env.ENVIRONMENT.getByName(c.var.environment.id).brownout()
   const stretch = stretchOf(await new Deadline(STATE_WITHIN_MS).run(asked), c.var.nowMs)
-  return textOf(withEdits(bytes, intervalEdits(places, stretch), bucket))
+  const textUnder = (each: IntervalStretch) => textOf(withEdits(bytes, intervalEdits(places, each), bucket))
+  const [usual, now] = [textUnder(NO_STRETCH), textUnder(stretch)]
+  const changes = usual === now ? [] : differenceOf(JSON.parse(usual), JSON.parse(now))
+  return { text: now, stretched: changes.map(({ pointer }) => pointer) }
 }
 
 async function appliesTo(

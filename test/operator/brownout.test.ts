@@ -112,11 +112,12 @@ describe('an environment', () => {
       await server.operator('GET', '/environments/silent/nodes'),
       200,
     )
-    const { document } = created<{ document: unknown }>(
+    const view = created<{ document: unknown; origins: object[] }>(
       await server.operator('GET', `/environments/silent/nodes/${items[0]?.id}/configuration`),
       200,
     )
-    expect(document).toMatchObject({ options: await optionsOf(key) })
+    expect(view.document).toMatchObject({ options: await optionsOf(key) })
+    expect(view.origins).toEqual([{ pointer: '/options', layer: 'brownout' }])
     created(await server.operator('PUT', '/environments/silent/brownout', { on: false }), 200)
     expect(await untilInterval(key, (seconds) => seconds < 100)).toBeGreaterThanOrEqual(54)
   })
