@@ -18,11 +18,14 @@ const WAITING = `SELECT q.environment_id AS environmentId, q.number, q.shards, q
     (SELECT MAX(ordinal) FROM nodes AS n WHERE n.environment_id = q.environment_id) AS highestOrdinal
   FROM queries AS q INDEXED BY queries_with_late_nodes
   WHERE q.late_from IS NOT NULL AND q.status = 'open' AND q.erased_at IS NULL AND q.expires_at > ?1
+    AND q.late_from < (SELECT MAX(ordinal) FROM nodes AS n WHERE n.environment_id = q.environment_id)
   LIMIT ?2`
 const CHUNK = `INSERT INTO query_targets (environment_id, number, chunk, bits) VALUES (?1, ?2, ?3, ?4)
   ON CONFLICT (environment_id, number, chunk) DO UPDATE SET bits = excluded.bits`
 const CHUNKS = `SELECT chunk, bits FROM query_targets WHERE environment_id = ?1 AND number = ?2`
-const LOOKED = `UPDATE queries SET late_from = ?3, targeted = ?4 WHERE environment_id = ?1 AND number = ?2`
+// Nodes that were approved or came back meanwhile have it look at lower ordinals again: that stays.
+const LOOKED = `UPDATE queries SET late_from = CASE WHEN late_from = ?3 THEN ?4 ELSE late_from END,
+    targeted = COALESCE(?5, targeted) WHERE environment_id = ?1 AND number = ?2`
 const RAISE = `UPDATE environments SET revision = revision + 1 WHERE id = ?1 RETURNING revision`
 
 /** The queries of which some environment has nodes that they were not looked up for. One statement. */
@@ -32,7 +35,7 @@ export async function queriesWithLateNodes(
   limit: number,
 ): Promise<LateQuery[]> {
   const { results } = await db.prepare(WAITING).bind(nowMs, limit).all<LateQuery>()
-  return results.filter(({ lateFrom, highestOrdinal }) => highestOrdinal > lateFrom)
+  return results
 }
 
 /** The targets of a query as D1 has them. */
@@ -53,17 +56,16 @@ export async function noteLateTargets(
   query: LateQuery,
   targets: NodeSet | null,
 ): Promise<number | null> {
-  const { environmentId, number, highestOrdinal } = query
+  const { environmentId, number, lateFrom, highestOrdinal } = query
+  const looked = (targeted: number | null) =>
+    db.prepare(LOOKED).bind(environmentId, number, lateFrom, highestOrdinal, targeted)
   if (targets === null) {
-    await db
-      .prepare('UPDATE queries SET late_from = ?3 WHERE environment_id = ?1 AND number = ?2')
-      .bind(environmentId, number, highestOrdinal)
-      .run()
+    await looked(null).run()
     return null
   }
   const results = await db.batch<{ revision: number }>([
     ...targets.chunks().map(({ chunk, bits }) => db.prepare(CHUNK).bind(environmentId, number, chunk, bits)),
-    db.prepare(LOOKED).bind(environmentId, number, highestOrdinal, targets.size),
+    looked(targets.size),
     db.prepare(RAISE).bind(environmentId),
   ])
   return results.at(-1)?.results[0]?.revision ?? null
