@@ -122,7 +122,10 @@ async function areAllCleared(
   members: NodeSet,
 ): Promise<boolean> {
   const left = members.filter(() => true)
-  left.retainAll(await allNodes(db, environmentId))
+  const there = await allNodes(db, environmentId)
+  // Who is archived is only away: it polls with its key as soon as it is back.
+  there.addAll(await allNodes(db, environmentId, 'archived'))
+  left.retainAll(there)
   // Some later than that: who was served the version in the last seconds holds it.
   const sinceS = Math.ceil((endedAtMs ?? 0) / 1_000) + SERVED_FOR_S
   const highest = await highestOrdinal(db, environmentId)

@@ -109,6 +109,18 @@ describe('after a version was taken back', () => {
     )
   })
 
+  it('waits for members that are archived, as for all that are away', async () => {
+    const { start, move, shown, cron, id: environmentId } = await fleet('archived', 2)
+    const { id } = await start(CANDIDATE, { canary: hostnames('archived', 1), gates: NO_GATES })
+    created(await move(id, 'rollback'), 200)
+    const archive = server.env.DB.prepare(
+      'UPDATE nodes SET archived_at = 1 WHERE environment_id = ? AND ordinal = 1',
+    )
+    await archive.bind(environmentId).run()
+    for (const days of [2, 4]) await cron(days * 24 * 3_600)
+    expect(await shown(id)).toMatchObject({ clearing: true })
+  })
+
   it('a member that enrolls anew is told them, too: its osqueryd is the same process', async () => {
     const { start, move, cron, path, secret } = await fleet('anew', 2)
     const uuid = crypto.randomUUID()
