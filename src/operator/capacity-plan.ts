@@ -34,7 +34,8 @@ function whole(most: number, description: string) {
     .openapi({ type: 'integer', minimum: 1, maximum: most, description })
 }
 
-const planQuery = z.object({
+/** Strict: a name that is mistyped would give figures of something else. */
+const planQuery = z.strictObject({
   nodes: whole(10_000_000, 'How many; those of the environment unless said'),
   config_tls_refresh: whole(604_800, 'Seconds between two fetches of the configuration'),
   distributed_interval: whole(604_800, 'Seconds between two polls for live queries'),

@@ -28,7 +28,11 @@ const flagfileQuery = z.object({
     .openapi({ description: 'Whose layers and paths' }),
   hostname: z
     .string()
-    .regex(/^[A-Za-z0-9.[\]:/_-]{1,255}$/, 'must be a host name or address, with an optional port')
+    // A scheme would be taken for the name to resolve (spec 8, 40).
+    .regex(
+      /^(?!.*:\/\/)[A-Za-z0-9.[\]:/_-]{1,255}$/,
+      'must be a host name or address, with an optional port, without a scheme',
+    )
     .optional()
     .openapi({ description: 'Where agents go; else the host that was asked' }),
   secretPath: path.optional().openapi({ description: 'Of the file with the enroll secret' }),

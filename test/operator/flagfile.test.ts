@@ -55,6 +55,7 @@ describe('GET …/flagfile', () => {
   it.each([
     ['platform=beos', 'platform'],
     ['hostname=a%0A--config_plugin=x', 'hostname'],
+    ['hostname=https://fleet.example.org', 'hostname'],
     ['secretPath=/a%0A--config_plugin=x', 'secretPath'],
   ])('%s is refused with its place', async (query, pointer) => {
     const reply = await server.operator('GET', `/environments/flags/flagfile?${query}`)

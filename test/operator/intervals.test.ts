@@ -241,6 +241,7 @@ describe('GET …/plan', () => {
     ['distributed_interval=604801', 'distributed_interval'],
     ['port=both', 'port'],
     ['retentionDays=8', 'retentionDays'],
+    ['nodes=5&config_refresh=60', 'config_refresh'],
   ])('?%s is refused, and the parameter named', async (query, pointer) => {
     expect(problemOf(await plan(query))).toEqual({ status: 422, pointers: [pointer] })
   })
