@@ -36,6 +36,10 @@ const OF_ANOTHER_POLICY = `(SELECT n.identity FROM json_each(:otherIdentities) A
       WHEN 'instance:' THEN 'instance:' || n.instance_id ELSE 'host:' || n.host_identifier END
     ORDER BY o.key LIMIT 1)`
 
+/** Whether operators made this machine's own node a part of `n` after `n` was split: what they said last counts. */
+const MERGED_SINCE = `EXISTS (SELECT 1 FROM nodes AS m WHERE m.environment_id = :environment AND m.merged_into = n.id
+    AND m.identity = :identity AND m.deleted_at > n.clones_found_at)`
+
 /**
  * `target`, one row: `identity`, that of the row to make or to renew; `apartFrom`, the node whose identity this is and
  * from which it is kept apart, or null. What was split stays split, in whatever order its machines enroll.
@@ -46,7 +50,7 @@ export const TARGET = `base (identity) AS MATERIALIZED (
 holder AS MATERIALIZED (
   SELECT b.identity AS held, n.id, CASE
       WHEN n.split_by IS NULL OR :instanceId = '' THEN NULL
-      WHEN EXISTS (SELECT 1 FROM ${aliases(APART)} AND a.node_id = n.id) THEN NULL
+      WHEN EXISTS (SELECT 1 FROM ${aliases(APART)} AND a.node_id = n.id) OR ${MERGED_SINCE} THEN NULL
       WHEN n.instance_id <> :instanceId THEN ${BY_INSTANCE}
       WHEN n.split_by = 'host' AND n.host_identifier <> :hostIdentifier THEN ${BY_HOST} END AS apartAs
   FROM base AS b LEFT JOIN nodes AS n

@@ -136,6 +136,25 @@ describe('machines of one identity', () => {
     ])
   })
 
+  it.each([
+    ['after the split are that node', 1, 2, 0],
+    ['before it are told apart, too', 2, 1, 2],
+  ])('that were merged into one of them %s', async (_when, splitAtMs, mergedAtMs, ordinal) => {
+    await enroll({ instance: 'b' })
+    await set(0, `clones = 'split', split_by = 'instance', clones_found_at = ${splitAtMs}`)
+    await enroll({ uuid: 'u-2', instance: 'x' })
+    await server.env.DB.prepare(
+      `INSERT INTO node_aliases SELECT environment_id, 'uuid:u-2', id FROM nodes
+        WHERE environment_id = ?1 AND ordinal = 0`,
+    )
+      .bind(environmentId)
+      .run()
+    const original = `(SELECT id FROM nodes WHERE environment_id = '${environmentId}' AND ordinal = 0)`
+    await set(1, `deleted_at = ${mergedAtMs}, merged_into = ${original}`)
+    expect(await enroll({ uuid: 'u-2', instance: 'x' })).toBe(ordinal)
+    expect(await enroll({ uuid: 'u-2', instance: 'x' })).toBe(ordinal)
+  })
+
   it('that tell no instance stay what they are', async () => {
     await enroll({ instance: '' })
     await set(0, `clones = 'split', split_by = 'instance'`)
