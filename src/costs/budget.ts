@@ -12,7 +12,7 @@ import type { KnownCosts } from './known.ts'
 import type { CostBudget } from './rules.ts'
 
 export interface BudgetFinding extends Finding {
-  /** Whether the present version has the very same query: then it is no fault of this change. */
+  /** Whether the present version has the query, as often or more often: then it is no fault of this change. */
   isOld: boolean
 }
 
@@ -23,7 +23,7 @@ export async function budgetFindings(
   budget: CostBudget,
   costs: KnownCosts,
 ): Promise<BudgetFinding[]> {
-  const known = new Set(queriesOf(present).map(({ query }) => keyOf(query)))
+  const known = shortestIntervals(queriesOf(present).map(({ query }) => query))
   const findings: BudgetFinding[] = []
   for (const { query, layers } of queriesOf(wanted)) {
     const cost = await costs.of(query)
@@ -35,7 +35,7 @@ export async function budgetFindings(
       findings.push({
         pointer: place + pointerOf(query.path),
         detail: `${query.name} ${detail}`,
-        isOld: known.has(keyOf(query)),
+        isOld: query.intervalS >= (known.get(textKeyOf(query)) ?? Number.POSITIVE_INFINITY),
       })
   }
   return findings
@@ -54,6 +54,20 @@ function queriesOf({ document, layers }: VersionContent): { query: ScheduledQuer
     }
   }
   return [...found.values()]
+}
+
+/** How often each query runs at most: who makes one rarer makes it cheaper. */
+function shortestIntervals(queries: readonly ScheduledQuery[]): ReadonlyMap<string, number> {
+  const shortest = new Map<string, number>()
+  for (const query of queries) {
+    const key = textKeyOf(query)
+    shortest.set(key, Math.min(query.intervalS, shortest.get(key) ?? Number.POSITIVE_INFINITY))
+  }
+  return shortest
+}
+
+function textKeyOf({ name, sql }: ScheduledQuery): string {
+  return JSON.stringify([name, sql])
 }
 
 function keyOf({ name, sql, intervalS }: ScheduledQuery): string {

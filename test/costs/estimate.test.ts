@@ -171,6 +171,18 @@ describe('a budget', () => {
     ])
   })
 
+  it('finds no fault with a query that gets rarer, only with one that gets more frequent', async () => {
+    const costs = new KnownCosts([await version('slow', 'SELECT 1', 600, 144, 5_000)])
+    const every = (interval: number) => ({
+      document: JSON.stringify({ schedule: { slow: { query: 'SELECT 1', interval } } }),
+      layers: [],
+    })
+    const isOld = async (before: number, after: number) =>
+      (await budgetFindings(every(before), every(after), limits, costs)).map((finding) => finding.isOld)
+    expect(await isOld(600, 3_600)).not.toContain(false)
+    expect(await isOld(600, 300)).toContain(false)
+  })
+
   it('is read as it is stored, and is none where it makes no sense', () => {
     expect(readRules('{}')).toEqual({ budget: null, autoPause: null })
     expect(readRules('{"budget":{"mode":"shout"},"autoPause":{"share":"x"}}')).toEqual({
