@@ -6,6 +6,7 @@
 import { MAX_COMBINATIONS, possibleMasks, type LayerMatch } from '../fleet/layers.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { compactJson } from './compact.ts'
+import { readDocumentFacts } from './document-facts.ts'
 import { mergeLayers, type MergedDocument } from './merge.ts'
 import type { Finding } from './report.ts'
 import { reservedNames } from './reserved-names.ts'
@@ -43,6 +44,12 @@ export function checkVersion(
   for (const layer of layers) {
     if (!isObjectText(layer.document))
       return invalid([{ pointer: `/layers/${layer.name}`, detail: 'must be a JSON object' }])
+    // Merged, only the last of two members of one name would be left, without a word.
+    const twice = readDocumentFacts(layer.document).duplicates
+    if (twice.length > 0)
+      return invalid(
+        twice.map((pointer) => ({ pointer: `/layers/${layer.name}${pointer}`, detail: 'stands here twice' })),
+      )
     compacted.push({ ...layer, document: compactJson(layer.document) })
   }
   const masks = possibleMasks(compacted.map(({ match }) => match))

@@ -160,6 +160,8 @@ describe('layers', () => {
       422,
       ['/layers/a/schedule/x/interval'],
     ],
+    // Merged, only the last one would be left.
+    ['a', '{"match":{"tag":"a"},"document":{"x":{"y":1,"y":2}}}', 422, ['/layers/a/x/y']],
   ])('%s of %j is refused', async (name, body, status, pointers) => {
     expect(problemOf(await putLayer(name, body))).toEqual({ status, pointers })
   })
