@@ -42,14 +42,18 @@ export interface DueEnvironment {
   highestOrdinal: number
 }
 
-/** Takes an environment that is to be looked at and has rules for pausing. One D1 statement where there is none. */
+/**
+ * Takes any environment that is to be looked at and has rules for pausing: one that fails each time must not keep the
+ * others. One D1 statement where there is none.
+ */
 export async function takeDueEnvironment(db: D1Database, nowMs: number): Promise<DueEnvironment | null> {
   const row = await db
     .prepare(
       `SELECT id, cost_rules AS costRules,
          COALESCE((SELECT MAX(ordinal) FROM nodes WHERE environment_id = environments.id), -1) AS highestOrdinal
        FROM environments
-       WHERE costs_looked_at = 0 AND json_extract(cost_rules, '$.autoPause.share') IS NOT NULL LIMIT 1`,
+       WHERE costs_looked_at = 0 AND json_extract(cost_rules, '$.autoPause.share') IS NOT NULL
+       ORDER BY random() LIMIT 1`,
     )
     .first<DueEnvironment>()
   // Before it is looked at: what nodes say meanwhile makes it due again.
