@@ -1,7 +1,6 @@
 /** Revocations of node keys, and how many nodes they mean. */
 
 import { and, count, eq, isNull, lt, or, sql, type SQL } from 'drizzle-orm'
-import type { KeyRevocation } from '../fleet/key-revocation.ts'
 import { commitChange, type ChangeNote, type ControlDb, type Statement } from './control.ts'
 import { enrollSecrets, environments, keyRevocations } from './schema-control.ts'
 import { nodes } from './schema-nodes.ts'
@@ -136,9 +135,4 @@ async function change(
 /** Revisions of all environments, by id: what is to be published after a change of all of them. */
 export function environmentRevisions(db: ControlDb): Promise<{ id: string; revision: number }[]> {
   return db.select({ id: environments.id, revision: environments.revision }).from(environments)
-}
-
-/** The form that heads carry. */
-export function revocationOfRow({ keyId, issuedBeforeS, fromS, overS }: KeyRevocationRow): KeyRevocation {
-  return { issuedBeforeS, fromS, overS, ...(keyId === null ? {} : { keyId }) }
 }

@@ -50,11 +50,6 @@ export async function rolloutUnderWay(db: ControlDb, environmentId: string): Pro
   return row ?? null
 }
 
-export async function newestRollout(db: ControlDb, environmentId: string): Promise<RolloutRow | null> {
-  const [row] = await listRollouts(db, environmentId, null, 1)
-  return row ?? null
-}
-
 /** Newest first; `after` is the sort key of the last row of the page before. */
 export function listRollouts(
   db: ControlDb,
