@@ -1,4 +1,4 @@
-/** What operators define, as drizzle sees it: a mirror of migrations/, which decide. Never joined with nodes (design 3). */
+/** What operators define, as drizzle sees it: a mirror of migrations/, which decide. */
 
 import { integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { bytes } from './schema-bytes.ts'
