@@ -38,6 +38,7 @@ import { environmentChangeNote } from './change-note.ts'
 import type { OperatorContext } from './context.ts'
 import { checkBudget } from './cost-knowledge.ts'
 import { intervalsNote } from './intervals.ts'
+import { layerWarnings } from './layer-warnings.ts'
 import { pausedWarnings } from './paused-warnings.ts'
 import { conflict, problem, unprocessable } from './problem.ts'
 import { publishEnvironment } from './publish.ts'
@@ -177,7 +178,7 @@ export async function prepareVersion(
   const budget = await checkBudget(c, present, { document, layers }, mayExceedBudget)
   if (budget.refused.length > 0) return fail(unprocessable(...budget.refused))
   const paused = await pausedWarnings(c, { document, layers })
-  const more = [...overruled, ...budget.warnings, ...paused]
+  const more = [...overruled, ...budget.warnings, ...paused, ...(await layerWarnings(c, layers))]
   const warnings = [...checked.value.warnings, ...lastingWarnings(gone), ...more]
   return ok({ present, held, gone, wanted: { document, layers }, sha256, bytes, warnings })
 }

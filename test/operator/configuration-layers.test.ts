@@ -166,6 +166,23 @@ describe('layers', () => {
     expect(problemOf(await putLayer(name, body))).toEqual({ status, pointers })
   })
 
+  it('of a node set that is gone come back with their version, and a warning that they are for nobody', async () => {
+    const targets = { hostnames: ['web-1'] }
+    const set = created<{ id: string }>(
+      await server.operator('POST', '/environments/default/node-sets', { name: 'gone', targets }),
+    )
+    const body = { match: { nodeSet: 'gone' }, document: { x: 1 } }
+    const { version } = created<Stored>(await putLayer('sets', body), 200)
+    created(await server.operator('DELETE', `${PATH}/layers/sets`), 200)
+    expect((await server.operator('DELETE', `/environments/default/node-sets/${set.id}`)).status).toBe(204)
+    const back = await server.operator('POST', `${PATH}/rollback`, { version })
+    expect(created<{ warnings: { pointer: string }[] }>(back, 200).warnings).toContainEqual({
+      pointer: '/layers/sets/match/nodeSet',
+      detail: 'there is no node set gone any more: no node gets this layer',
+    })
+    created(await server.operator('DELETE', `${PATH}/layers/sets`), 200)
+  })
+
   it('are no more than combinations can be compiled', async () => {
     const put = async (name: string) => putLayer(name, { match: { tag: name }, document: { x: 1 } })
     created(await put('t1'), 200)
