@@ -10,6 +10,7 @@ import { appliedShape, planShape, problemShape, shaped } from './shapes.ts'
 import { CliFailure } from '../failure.ts'
 import { UsageError } from '../server-access.ts'
 import type { Remark } from '../../config/import/source.ts'
+import type { Finding } from '../../config/report.ts'
 
 type WithFolder = Extract<ConfigOptions, { folder: string; command: 'validate' | 'plan' | 'apply' }>
 
@@ -85,10 +86,10 @@ function showValid(
   return 0
 }
 
-/** What plan or apply said. Warnings are those of the files: the server's are the same ones without lines. */
+/** What plan or apply said. */
 function show(
   reply: ServerReply,
-  { warnings }: Checked,
+  checked: Checked,
   options: ConfigOptions,
   { print, printError }: Output,
 ): number {
@@ -96,12 +97,18 @@ function show(
     print(reply.text)
     return 0
   }
-  for (const warning of warnings) printError(remarkLine(warning, 'warning'))
+  const warn = (findings: readonly Finding[]) => {
+    for (const line of warningLines(checked, findings)) printError(line)
+  }
   if (options.command === 'plan') {
     const plan = shaped(planShape, reply.text)
+    // What lasts until a restart is part of a plan anyhow.
+    const lasting = new Set(plan.untilRestart.map(({ pointer }) => pointer))
+    warn(plan.warnings.filter(({ pointer }) => !lasting.has(pointer)))
     showPlan(plan, print)
   } else {
     const applied = shaped(appliedShape, reply.text)
+    warn(applied.warnings)
     showCounts(applied, print)
     const live = applied.live ? 'live' : 'stored, not live yet'
     print(
@@ -112,6 +119,12 @@ function show(
     if (applied.rollout) print(`rollout ${applied.rollout.id} is ${applied.rollout.state}`)
   }
   return 0
+}
+
+/** Each once: those of the files, and what only the server knows (costs, budgets, what agents keep), with its lines. */
+function warningLines({ loaded, warnings }: Checked, findings: readonly Finding[]): string[] {
+  const all = [...warnings, ...remarksOf(findings, loaded.place)]
+  return [...new Set(all.map((warning) => remarkLine(warning, 'warning')))]
 }
 
 function refused(faults: readonly Remark[], { json }: ConfigOptions, { print, printError }: Output): number {

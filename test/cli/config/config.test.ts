@@ -303,6 +303,17 @@ describe('intervals.yaml', () => {
     expect((await onServer('apply')).out).toContain('intervals: updated\n')
   })
 
+  it('is told of by apply where the files win over it: only the server knows', async () => {
+    await write({ ...FILES, 'intervals.yaml': INTERVALS })
+    await onServer('apply')
+    const warning =
+      'config.yaml:3: warning: /options/distributed_interval the base says 10: that wins over the managed interval, ' +
+      'and is not spread\n'
+    await write({ 'config.yaml': `${FILES['config.yaml']}schedule: {}\n` })
+    expect((await onServer('plan')).err).toBe(warning)
+    expect((await onServer('apply')).err).toBe(warning)
+  })
+
   it('changes alone, and ends what was managed', async () => {
     await write({ ...FILES, 'intervals.yaml': INTERVALS })
     await onServer('apply')
