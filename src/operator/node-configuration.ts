@@ -22,6 +22,7 @@ import { stretchOf } from '../fleet/brownout.ts'
 import { intervalEdits, NO_STRETCH, withEdits, type IntervalStretch } from '../fleet/interval-edits.ts'
 import type { ManagedOption } from '../fleet/intervals.ts'
 import { splayBucketOf } from '../fleet/splay.ts'
+import { NODE_STATES, nodeStateOf } from '../fleet/standing.ts'
 import { textOf, utf8 } from '../lib/bytes.ts'
 import { Deadline } from '../lib/deadline.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
@@ -37,6 +38,10 @@ const STATE_WITHIN_MS = 3_000
 
 const nodeConfigurationSchema = z
   .object({
+    state: z.enum(NODE_STATES).openapi({
+      description:
+        'Who is pending or blocked is served nothing of this: it is what it would get once it is let in',
+    }),
     version: z.int(),
     layers: z.array(z.string()).openapi({ description: 'Those that apply, in their order' }),
     origins: z.array(z.object({ pointer: z.string(), layer: z.string() })).openapi({
@@ -89,6 +94,7 @@ async function configurationOf(c: OperatorContext, node: NodeRow): Promise<Respo
   const { text: ofAllBuckets, origins, lasting, paused, managed } = servedDocument(merged, additions)
   const { text, stretched } = await ofBucket(c, ofAllBuckets, managed, splayBucketOf(node.ordinal))
   const view = {
+    state: nodeStateOf(node),
     version,
     layers: names,
     origins: [

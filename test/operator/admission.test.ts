@@ -102,6 +102,12 @@ describe('a node that waits for approval', () => {
     expect(admission).toMatchObject({ approval: true, nodes: { pending: 1, active: 1 } })
   })
 
+  it('is shown with what it would get, and that it does not get it yet', async () => {
+    const waiting = await nodeOf('waiting', 'pending')
+    const reply = await server.operator('GET', `${ENV}/nodes/${waiting?.id}/configuration`)
+    expect(reply.json()).toMatchObject({ state: 'pending', document: {} })
+  })
+
   it('stays the same pending node when it enrolls again', async () => {
     const uuid = crypto.randomUUID()
     await enrollGuarded('again', uuid)

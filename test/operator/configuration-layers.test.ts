@@ -71,6 +71,7 @@ describe('layers', () => {
     }>()
     const path = `/environments/default/nodes/${items[0]?.id}/configuration`
     expect((await server.operator('GET', path)).json()).toEqual({
+      state: 'active',
       version: 4,
       layers: ['linux', 'canary'],
       origins: [{ pointer: '/schedule/uptime', layer: 'canary' }],
