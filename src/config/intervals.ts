@@ -77,10 +77,10 @@ export function withIntervals(
 /** Where operators' documents say themselves how often nodes come, which wins over what is managed. */
 export function overruledIntervals({ document, layers }: VersionContent): Finding[] {
   const documents = [
-    { whose: 'the base', text: document },
-    ...layers.map(({ name, document: text }) => ({ whose: `layer ${name}`, text })),
+    { whose: 'the base', at: [], text: document },
+    ...layers.map(({ name, document: text }) => ({ whose: `layer ${name}`, at: ['layers', name], text })),
   ]
-  return documents.flatMap(({ whose, text }) => {
+  return documents.flatMap(({ whose, at, text }) => {
     const bytes = utf8(text)
     const said = intervalPlaces(bytes, [])?.said ?? []
     return (
@@ -88,7 +88,7 @@ export function overruledIntervals({ document, layers }: VersionContent): Findin
         // In a layer a null takes away what the base says: then it is managed.
         .filter(({ from, to }) => textOf(bytes.subarray(from, to)) !== 'null')
         .map(({ option, seconds }) => ({
-          pointer: pointerOf(['options', option]),
+          pointer: pointerOf([...at, 'options', option]),
           detail: `${whose} says ${seconds ?? 'no number'}: that wins over the managed interval, and is not spread`,
         }))
     )

@@ -169,7 +169,10 @@ it('tells of the documents that win over what is managed', () => {
       pointer: '/options/distributed_interval',
       detail: expect.stringContaining('the base says 10') as string,
     },
-    { pointer: '/options/logger_tls_period', detail: expect.stringContaining('layer web says 9') as string },
+    {
+      pointer: '/layers/web/options/logger_tls_period',
+      detail: expect.stringContaining('layer web says 9') as string,
+    },
   ])
   const away = [{ name: 'web', match: { tag: 'web' }, document: '{"options":{"logger_tls_period":null}}' }]
   expect(overruledIntervals({ document: '{}', layers: away })).toEqual([])
