@@ -11,7 +11,13 @@ const OPERATION_BYTES = 65_536
 const CLASS_A = new Set(['put', 'list', 'createMultipartUpload', 'uploadPart', 'complete'])
 const CLASS_B = new Set(['get', 'head'])
 /** What isolates ask for by themselves: once in a time, whatever the number of requests. */
-const BY_ISOLATE = new Set(['Environment.head', 'Environment.part', 'Directory.read', 'Presence.flush'])
+const BY_ISOLATE = new Set([
+  'Environment.head',
+  'Environment.part',
+  'Directory.read',
+  'Directory.noteEnrolls',
+  'Presence.flush',
+])
 
 const NAMESPACES = {
   DIRECTORY: 'Directory',

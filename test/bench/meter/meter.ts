@@ -130,10 +130,16 @@ const DECIDING_ISOLATES = 1
 const LARGEST_DECIDING = 10_000
 
 function goalsOf({ spent, units, traffic, isolates }: Metered, failures: number): Goal[] {
-  const perIsolate = traffic.map((count) => {
-    const flushes = tallied(count.tally, 'isolate', 'do Presence.flush') / count.isolates
-    const windows = Math.ceil(count.seconds / 15) + 1
-    return goal(`presence, ${count.isolates} isolates`, flushes / windows, 'flushes in 15 s', '<=', 1, true)
+  const perIsolate = traffic.flatMap((count) => {
+    const rate = (call: string, windowS: number) =>
+      tallied(count.tally, 'isolate', `do ${call}`) /
+      count.isolates /
+      (Math.ceil(count.seconds / windowS) + 1)
+    const name = `${count.isolates} isolates`
+    return [
+      goal(`presence, ${name}`, rate('Presence.flush', 15), 'flushes in 15 s', '<=', 1, true),
+      goal(`enrolls counted, ${name}`, rate('Directory.noteEnrolls', 60), 'calls a minute', '<=', 1, true),
+    ]
   })
   return [
     ...budgetGoals(spent),
