@@ -92,26 +92,49 @@ export interface NodeChange {
   change: InventoryChange
 }
 
-/** Writes changes in one batch, all or nothing. Returns the ids of the nodes that had not changed meanwhile. */
+/**
+ * D1 takes a parameter of 2 MB (D1 limits). This many characters are at most three times as many bytes; a node's details
+ * alone may be 48 KB.
+ */
+const MAX_BATCH_CHARACTERS = 512 * 1_024
+
+/**
+ * Writes changes, in one batch as long as they fit into one; each node's are all or nothing. Returns the ids of the nodes
+ * that had not changed meanwhile.
+ */
 export async function writeInventory(
   db: D1Database,
   changes: readonly NodeChange[],
   nowMs: number,
 ): Promise<Set<string>> {
-  const text = JSON.stringify(
-    changes.map(({ node, change }) => ({
-      id: node.id,
-      before: node.readAt,
-      enrolledAt: node.enrolledAtMs,
-      after: JSON.stringify(change.inventoryAtMs),
-      hostname: change.hostname,
-      platform: change.platform,
-      osqueryVersion: change.osqueryVersion,
-      hardwareSerial: change.hardwareSerial,
-      uuidSeen: change.hardwareUuidSeen,
-      hostDetails: change.hostDetails === undefined ? undefined : JSON.stringify(change.hostDetails),
-    })),
-  )
+  const written = new Set<string>()
+  for (const some of inBatches(changes)) for (const id of await writeBatch(db, some, nowMs)) written.add(id)
+  return written
+}
+
+interface WrittenChange {
+  change: NodeChange
+  text: string
+}
+
+function inBatches(changes: readonly NodeChange[]): WrittenChange[][] {
+  const batches: WrittenChange[][] = []
+  let characters = Number.POSITIVE_INFINITY
+  for (const change of changes) {
+    const text = changeText(change)
+    if (characters + text.length > MAX_BATCH_CHARACTERS) {
+      batches.push([])
+      characters = 0
+    }
+    batches.at(-1)?.push({ change, text })
+    characters += text.length
+  }
+  return batches
+}
+
+async function writeBatch(db: D1Database, batch: readonly WrittenChange[], nowMs: number): Promise<string[]> {
+  const text = `[${batch.map((each) => each.text).join(',')}]`
+  const changes = batch.map(({ change }) => change)
   const renames = changes.some(({ change }) => change.hostname !== undefined)
   const results = await db.batch<{ id: string }>([
     ...traces(db, changes),
@@ -119,7 +142,22 @@ export async function writeInventory(
     // Last: it changes what the others look at.
     db.prepare(UPDATE).bind(text, nowMs),
   ])
-  return new Set(results.at(-1)?.results.map(({ id }) => id))
+  return (results.at(-1)?.results ?? []).map(({ id }) => id)
+}
+
+function changeText({ node, change }: NodeChange): string {
+  return JSON.stringify({
+    id: node.id,
+    before: node.readAt,
+    enrolledAt: node.enrolledAtMs,
+    after: JSON.stringify(change.inventoryAtMs),
+    hostname: change.hostname,
+    platform: change.platform,
+    osqueryVersion: change.osqueryVersion,
+    hardwareSerial: change.hardwareSerial,
+    uuidSeen: change.hardwareUuidSeen,
+    hostDetails: change.hostDetails === undefined ? undefined : JSON.stringify(change.hostDetails),
+  })
 }
 
 function traces(db: D1Database, changes: readonly NodeChange[]): D1PreparedStatement[] {
