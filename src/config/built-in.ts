@@ -7,7 +7,7 @@
 import { pointerOf } from '../lib/json-pointer.ts'
 import { mergeLayers } from './merge.ts'
 import { MAX_INTERVAL_S } from './parser-keys.ts'
-import { isObject } from './shapes.ts'
+import { isObject, objectOfText } from '../lib/json-value.ts'
 
 /** Operators' scheduled queries must not begin with it. */
 export const BUILT_IN_PREFIX = 'osquery-edge/'
@@ -97,7 +97,7 @@ export function builtInDocument(settings: BuiltInSettings): string {
 /** The document with the entries in it, and their places. As it was where there are none, or it is no object. */
 export function withBuiltIn(text: string, settings: BuiltInSettings): { text: string; pointers: string[] } {
   const names = [...builtInQueries(settings).keys()]
-  if (names.length === 0 || !isObjectText(text)) return { text, pointers: [] }
+  if (names.length === 0 || objectOfText(text) === null) return { text, pointers: [] }
   const layer = { name: 'built-in', document: builtInDocument(settings) }
   return {
     text: mergeLayers(text, [layer]).text,
@@ -117,14 +117,4 @@ function kindOf(value: unknown): BuiltInKind | null {
   const { intervalS } = value
   const isInterval = typeof intervalS === 'number' && intervalS >= 1 && intervalS <= MAX_INTERVAL_S
   return isInterval ? { intervalS } : null
-}
-
-/** Documents were validated when they were saved; what was saved by other means may be anything. */
-function isObjectText(text: string): boolean {
-  try {
-    return isObject(JSON.parse(text))
-  } catch {
-    // No JSON, so there is nothing to add to.
-    return false
-  }
 }

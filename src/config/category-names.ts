@@ -1,7 +1,7 @@
 /** Categories and groups that are named in one place and defined in another (spec 3.6). Warnings only. */
 
 import type { Place } from './report.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 
 /** Warns of names that nothing defines: agents say nothing, and watch nothing. */
 export function checkCategoryNames(document: JsonObject, root: Place): void {

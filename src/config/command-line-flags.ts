@@ -5,6 +5,7 @@
 
 import type { FlagValue } from '../fleet/flagfile.ts'
 import { memberTexts } from '../lib/json-members.ts'
+import { isObject, objectOfText } from '../lib/json-value.ts'
 import { COMMAND_LINE_FLAGS } from './flags.ts'
 
 export interface KeptApart {
@@ -25,11 +26,8 @@ export function keepFlagsApart(text: string): KeptApart {
 }
 
 function commandLineOptionsOf(text: string): Map<string, FlagValue> {
-  // Cheap, and nearly always enough: most documents name no such flag.
-  const mayHave = [...COMMAND_LINE_FLAGS].some((name) => text.includes(`"${name}"`))
-  const document: unknown = mayHave ? JSON.parse(text) : null
-  const options = (document as { options?: unknown } | null)?.options
-  if (typeof options !== 'object' || options === null) return new Map()
+  const options = objectOfText(text)?.['options']
+  if (!isObject(options)) return new Map()
   return new Map(
     Object.entries(options).filter(
       (option): option is [string, FlagValue] => COMMAND_LINE_FLAGS.has(option[0]) && isFlagValue(option[1]),

@@ -1,7 +1,7 @@
 /** What changed between two configuration documents, member by member. Pure. */
 
 import { pointerOf } from '../lib/json-pointer.ts'
-import { isObject } from './shapes.ts'
+import { isObject } from '../lib/json-value.ts'
 
 /** One place that differs. Lists and scalars differ as a whole. */
 export type Change =

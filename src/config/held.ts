@@ -18,7 +18,7 @@ import {
   OPTION_DEFAULTS,
 } from './osquery-defaults.ts'
 import { packsOf } from './query-rules.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, objectOfText, type JsonObject } from '../lib/json-value.ts'
 
 /** A document as it is served, and what it says only because of what was there before. */
 export interface ClearedDocument {
@@ -54,7 +54,7 @@ export function heldUnder(
 
 /** The document with what clears those held things that it does not say itself. As it was where there are none. */
 export function clearHeld(text: string, held: readonly string[]): ClearedDocument {
-  const document = held.length === 0 ? null : objectOf(text)
+  const document = held.length === 0 ? null : objectOfText(text)
   if (document === null) return { text, cleared: [], lasting: [] }
   const said = new Set(saidIn(document))
   const missing = held.filter((pointer) => !said.has(canonical(pointer)))
@@ -128,17 +128,6 @@ function canonical(pointer: string): string {
   const [key, name = ''] = stepsOf(pointer)
   const flag = key === 'options' ? OPTION_ALIASES.get(name) : undefined
   return flag === undefined ? pointer : pointerOf(['options', flag])
-}
-
-/** Documents were validated when they were saved; what was saved by other means may be anything. */
-function objectOf(text: string): JsonObject | null {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : null
-  } catch {
-    // No JSON, so there is nothing to add to.
-    return null
-  }
 }
 
 function membersOf(value: unknown): [string, unknown][] {

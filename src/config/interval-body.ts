@@ -13,7 +13,7 @@ import { pointerOf } from '../lib/json-pointer.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
 import { NOT_MANAGED, type ManagedIntervals } from './intervals.ts'
 import type { Finding } from './report.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 
 /** All three options or none, and some of them for layers, which must be there. An empty object: nothing is managed. */
 export function readIntervalBody(

@@ -18,7 +18,7 @@ import { pointerOf } from '../lib/json-pointer.ts'
 import type { VersionContent } from './content.ts'
 import { mergeLayers } from './merge.ts'
 import type { Finding } from './report.ts'
-import { isObject } from './shapes.ts'
+import { isObject } from '../lib/json-value.ts'
 
 export interface ManagedIntervals {
   /** Null: the server manages none. */

@@ -2,7 +2,7 @@
 
 import type { VersionContent } from './content.ts'
 import { packsOf } from './query-rules.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 
 export const ITEM_KINDS = ['option', 'query', 'pack', 'key', 'layer'] as const
 export type ItemKind = (typeof ITEM_KINDS)[number]

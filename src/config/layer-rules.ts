@@ -2,7 +2,7 @@
 
 import type { LayerMatch } from '../fleet/layers.ts'
 import { isPlatformFamily } from '../fleet/platform.ts'
-import { isObject } from './shapes.ts'
+import { isObject } from '../lib/json-value.ts'
 
 export const LAYER_NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/
 export const LAYER_NAME_RULE = 'must match [a-z0-9][a-z0-9._-]{0,62}'

@@ -5,7 +5,7 @@
 
 import { textOf, utf8, type Bytes } from '../lib/bytes.ts'
 import { scheduledNamesOf } from './scheduled-names.ts'
-import { isObject } from './shapes.ts'
+import { objectOfText } from '../lib/json-value.ts'
 
 /** Readers accept this format and the one before it (design 4). */
 const TABLE_FORMAT = 1
@@ -17,7 +17,7 @@ export type NameTable = ReadonlyMap<string, readonly [pack: string | null, query
 export function nameTableBytes(documents: readonly string[]): Bytes {
   const names = new Map<string, readonly [pack: string | null, query: string] | null>()
   for (const document of documents) {
-    for (const { full, pack, bare } of scheduledNamesOf(objectOf(document))) {
+    for (const { full, pack, bare } of scheduledNamesOf(objectOfText(document) ?? {})) {
       const known = names.get(full)
       const isAnother = known !== undefined && (known === null || known[0] !== pack || known[1] !== bare)
       names.set(full, isAnother ? null : [pack, bare])
@@ -31,15 +31,4 @@ export function nameTableBytes(documents: readonly string[]): Bytes {
 export function readNameTable(bytes: Bytes): NameTable {
   const table = JSON.parse(textOf(bytes)) as { format: number; names: [string, [string | null, string]][] }
   return new Map(table.format === TABLE_FORMAT ? table.names : [])
-}
-
-/** Documents were validated when they were saved; what was saved by other means may be anything. */
-function objectOf(document: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(document)
-    return isObject(value) ? value : {}
-  } catch {
-    // No JSON, so it schedules nothing.
-    return {}
-  }
 }

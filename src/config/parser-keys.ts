@@ -3,12 +3,12 @@
 import { COMMAND_LINE_FLAGS, KNOWN_OPTIONS } from './flags.ts'
 import { isFlagText } from '../fleet/flagfile.ts'
 import type { Place } from './report.ts'
+import { isObject } from '../lib/json-value.ts'
 import {
   anInteger,
   anObjectOrArray,
   aText,
   aTextNotBlank,
-  isObject,
   listOf,
   mapOf,
   objectOf,

@@ -6,7 +6,7 @@
 import { pointerOf } from '../lib/json-pointer.ts'
 import { mergeLayers } from './merge.ts'
 import { scheduledNamesOf } from './scheduled-names.ts'
-import { isObject } from './shapes.ts'
+import { isObject, objectOfText } from '../lib/json-value.ts'
 
 export interface WithoutPaused {
   text: string
@@ -16,8 +16,8 @@ export interface WithoutPaused {
 
 /** The document without them; as it was where it has none of them, or is no object. */
 export function withoutPaused(text: string, names: ReadonlySet<string>): WithoutPaused {
-  const document = names.size === 0 ? null : parsedOrNull(text)
-  if (!isObject(document)) return { text, paused: [] }
+  const document = names.size === 0 ? null : objectOfText(text)
+  if (document === null) return { text, paused: [] }
   const found = scheduledNamesOf(document).filter(({ full }) => names.has(full))
   if (found.length === 0) return { text, paused: [] }
   // A null takes a member away (RFC 7396).
@@ -41,13 +41,3 @@ function setNull(into: Record<string, unknown>, path: readonly string[]): void {
 }
 
 const MEMBER_NULL = { value: null, enumerable: true, writable: true, configurable: true }
-
-/** Documents were validated when they were saved; what was saved by other means may be anything. */
-function parsedOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // No JSON, so it schedules nothing.
-    return null
-  }
-}

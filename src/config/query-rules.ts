@@ -2,7 +2,8 @@
 
 import { MAX_INTERVAL_S, PARSER_KEYS, TOP_LEVEL_ONLY } from './parser-keys.ts'
 import type { Place } from './report.ts'
-import { aText, aTextNotBlank, isObject, listOf, type Check, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
+import { aText, aTextNotBlank, listOf, type Check } from './shapes.ts'
 
 /** Names that agents since 5.19.0 reject: their database keeps its own things under these (spec 3.2). */
 const FORBIDDEN_NAME = /^(query\.|cache\.|config_views\.)|(epoch|counter)$/

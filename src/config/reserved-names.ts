@@ -3,7 +3,7 @@
 import { BUILT_IN_PREFIX } from './built-in.ts'
 import { packsOf } from './query-rules.ts'
 import type { Finding } from './report.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 import { pointerOf } from '../lib/json-pointer.ts'
 
 /**

@@ -2,7 +2,7 @@
 
 import { packsOf } from './query-rules.ts'
 import type { Place } from './report.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 
 const DEFAULT_DELIMITER = '_'
 

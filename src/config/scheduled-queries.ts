@@ -2,7 +2,7 @@
 
 import type { PlatformFamily } from '../fleet/platform.ts'
 import { scheduledNamesOf } from './scheduled-names.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 
 export interface ScheduledQuery {
   /** The name in its log lines. */

@@ -1,13 +1,9 @@
 /** Checks of shapes, small enough to be put together. Each refuses what is not of its shape, at its place. */
 
+import { isObject } from '../lib/json-value.ts'
 import type { Place } from './report.ts'
 
 export type Check = (value: unknown, place: Place) => void
-export type JsonObject = Record<string, unknown>
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 export const aText: Check = (value, place) => {
   if (typeof value !== 'string') place.refuse('must be a text')

@@ -5,7 +5,7 @@ import type { Held } from '../fleet/held.ts'
 import type { VersionContent } from './content.ts'
 import { clearHeld, pointersIn, type ClearedDocument } from './held.ts'
 import { mergeLayers } from './merge.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 
 export type TakenOut = Pick<ClearedDocument, 'cleared' | 'lasting'>
 

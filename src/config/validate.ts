@@ -12,7 +12,8 @@ import { PARSER_KEYS } from './parser-keys.ts'
 import { checkPacks, checkQueries } from './query-rules.ts'
 import { Place, Report, type Finding } from './report.ts'
 import { checkScheduledNames } from './scheduled-names.ts'
-import { isObject, type Check, type JsonObject } from './shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
+import type { Check } from './shapes.ts'
 
 /** Every release from 4.3.0 to 5.23.1 refuses more, and is left without a schedule (spec 3.1). */
 export const MAX_COMPACT_BYTES = 1_024 * 1_024

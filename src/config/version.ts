@@ -10,7 +10,7 @@ import { readDocumentFacts } from './document-facts.ts'
 import { mergeLayers, type MergedDocument } from './merge.ts'
 import type { Finding } from './report.ts'
 import { reservedNames } from './reserved-names.ts'
-import { isObject, type JsonObject } from './shapes.ts'
+import { objectOfText, type JsonObject } from '../lib/json-value.ts'
 import { checkConfiguration, type Rejection } from './validate.ts'
 
 export interface NewLayer {
@@ -42,7 +42,7 @@ export function checkVersion(
   if (!checkedBase.ok) return checkedBase
   const compacted: NewLayer[] = []
   for (const layer of layers) {
-    if (!isObjectText(layer.document))
+    if (objectOfText(layer.document) === null)
       return invalid([{ pointer: `/layers/${layer.name}`, detail: 'must be a JSON object' }])
     // Merged, only the last of two members of one name would be left, without a word.
     const twice = readDocumentFacts(layer.document).duplicates
@@ -117,13 +117,4 @@ function textOf({ pointer, detail }: Finding): string {
 
 function invalid(errors: Finding[]): Result<never, Rejection> {
   return fail({ kind: 'invalid', errors })
-}
-
-function isObjectText(text: string): boolean {
-  try {
-    return isObject(JSON.parse(text))
-  } catch {
-    // No JSON, so no object either.
-    return false
-  }
 }

@@ -4,7 +4,7 @@ import { scheduledQueriesOf, type ScheduledQuery } from '../config/scheduled-que
 import type { Finding } from '../config/report.ts'
 import { mergeLayers } from '../config/merge.ts'
 import type { VersionContent } from '../config/content.ts'
-import type { JsonObject } from '../config/shapes.ts'
+import type { JsonObject } from '../lib/json-value.ts'
 import { possibleMasks } from '../fleet/layers.ts'
 import { pointerOf } from '../lib/json-pointer.ts'
 import { overBudget } from './figures.ts'

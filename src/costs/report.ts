@@ -3,7 +3,7 @@
  * a claim: what is no number is 0, and what makes no sense is left out. Pure.
  */
 
-import { isObject, type JsonObject } from '../config/shapes.ts'
+import { isObject, type JsonObject } from '../lib/json-value.ts'
 import { MAX_NAME_CHARACTERS, MAX_ROWS } from './constants.ts'
 import type { Counters } from './counters.ts'
 

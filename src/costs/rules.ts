@@ -1,6 +1,6 @@
 /** What scheduled queries of an environment may cost, and when one is paused. Pure. */
 
-import { isObject } from '../config/shapes.ts'
+import { isObject } from '../lib/json-value.ts'
 
 export interface CostBudget {
   /** User and system time of one execution, at the 95th percentile; null: no limit. */

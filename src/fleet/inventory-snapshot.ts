@@ -1,6 +1,7 @@
 /** What a line of a daily snapshot says: the table's rows, and what operators look nodes up by. Pure. */
 
 import { addressKey, isTellingAddress } from '../lib/ip-address.ts'
+import { isObject, objectOfText } from '../lib/json-value.ts'
 import { withoutNuls } from './identity.ts'
 
 /** Tables whose one row is a fact of the node; enroll brings them too. */
@@ -46,7 +47,7 @@ export interface SnapshotRows {
 
 /** A snapshot's rows, all values texts; null where the line is none. */
 export function rowsOfSnapshot(line: string): SnapshotRows | null {
-  const { snapshot, columns, unixTime } = parsed(line) ?? {}
+  const { snapshot, columns, unixTime } = objectOfText(line) ?? {}
   if (Array.isArray(snapshot)) return { rows: rowsOf(snapshot.slice(0, MAX_ROWS)), partOf: null }
   const rows = rowsOf([columns])
   return rows.length === 0 ? null : { rows, partOf: JSON.stringify(unixTime) }
@@ -54,16 +55,6 @@ export function rowsOfSnapshot(line: string): SnapshotRows | null {
 
 function rowsOf(values: readonly unknown[]): Row[] {
   return values.map(rowOf).filter((row) => row !== null)
-}
-
-function parsed(line: string): Record<string, unknown> | null {
-  try {
-    const value: unknown = JSON.parse(line)
-    return isObject(value) ? value : null
-  } catch {
-    // Nested too deep for the parser, say: then it is no snapshot of ours.
-    return null
-  }
 }
 
 function rowOf(value: unknown): Row | null {
@@ -75,10 +66,6 @@ function rowOf(value: unknown): Row | null {
   ])
   const row = Object.fromEntries(columns) as Row
   return JSON.stringify(row).length > MAX_ROW_CHARACTERS ? null : row
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Whether two rows of a table say the same of a node. */

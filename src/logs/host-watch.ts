@@ -10,6 +10,7 @@ import { noteHostUse, twoHostsOf, type HostUse } from '../fleet/host-use.ts'
 import { textOf } from '../lib/bytes.ts'
 import { Recent } from '../lib/recent.ts'
 import { msSince } from '../lib/time.ts'
+import { objectOfText } from '../lib/json-value.ts'
 import { reportClones } from '../presence/clone-report.ts'
 import type { LineWatch, WatchedLine } from './line-watch.ts'
 import type { LogOrigin } from './message.ts'
@@ -69,7 +70,7 @@ export class HostWatch implements LineWatch {
 
 /** Empty where the line is none of osquery's shapes. */
 function hostsNamedIn(text: string, receivedAtMs: number): { names: NamedHost[]; atS: number } {
-  const line = objectOf(text)
+  const line = objectOfText(text) ?? {}
   const { hostIdentifier, decorations, unixTime } = line
   const uuid = typeof decorations === 'object' && decorations !== null && 'host_uuid' in decorations
   const told: [NamedHost['kind'], unknown][] = [
@@ -83,14 +84,4 @@ function hostsNamedIn(text: string, receivedAtMs: number): { names: NamedHost[];
   const writtenAtS = Number(unixTime)
   const isTold = Number.isSafeInteger(writtenAtS) && writtenAtS > 0
   return { names, atS: isTold ? writtenAtS : Math.floor(receivedAtMs / 1_000) }
-}
-
-function objectOf(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    // Nested too deep for the parser, say: other lines tell the same.
-    return {}
-  }
 }

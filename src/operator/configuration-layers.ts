@@ -8,6 +8,7 @@ import { stableConfiguration, layersOfVersion, type ConfigurationLayer } from '.
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { isPlatformFamily, type PlatformFamily } from '../fleet/platform.ts'
 import { memberTexts } from '../lib/json-members.ts'
+import { valueOfText } from '../lib/json-value.ts'
 import type { OperatorContext, OperatorRoutes } from './context.ts'
 import { storedSchema, superseding, versionMessage } from './configuration.ts'
 import { inEnvironment, replies } from './describe.ts'
@@ -121,7 +122,7 @@ async function putLayer(
   { message, supersede }: z.infer<typeof withMessage>,
 ): Promise<Response> {
   const text = await c.req.text()
-  const parsed = parsedOrNull(text)
+  const parsed = valueOfText(text)
   if (parsed === undefined) return problem(400, 'The body is not JSON.')
   const body = layerBody.safeParse(parsed)
   if (!body.success) return unprocessable(...faultsOf('json', body.error))
@@ -152,13 +153,4 @@ function placed(
 /** A layer as it is shown, its document as it is stored. */
 export function layerText({ name, match, document }: ConfigurationLayer): string {
   return `${JSON.stringify({ name, match }).slice(0, -1)},"document":${document}}`
-}
-
-function parsedOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    // JSON.parse's only failure is "not JSON"; its message quotes the body, so it is not shown.
-    return undefined
-  }
 }

@@ -12,6 +12,7 @@ import type { NewLayer } from '../config/version.ts'
 import { findNodeSetByName } from '../db/node-sets.ts'
 import { itemTexts, memberTexts } from '../lib/json-members.ts'
 import { fail, ok, type Result } from '../lib/result.ts'
+import { valueOfText } from '../lib/json-value.ts'
 import { layerName, matchSchema } from './configuration-layers.ts'
 import { planOf, reachSchema } from './configuration-reach.ts'
 import { changeSchema } from './configuration-versions.ts'
@@ -152,7 +153,7 @@ interface Wanted extends CommitOptions {
 
 async function wantedOf(c: OperatorContext): Promise<Result<Wanted, Response>> {
   const text = await c.req.text()
-  const parsed = parsedOrNull(text)
+  const parsed = valueOfText(text)
   if (parsed === undefined) return fail(problem(400, 'The body is not JSON.'))
   const body = bodySchema.safeParse(parsed)
   if (!body.success) return fail(unprocessable(...faultsOf('json', body.error)))
@@ -220,13 +221,4 @@ async function layerFaults(c: OperatorContext, layers: readonly NewLayer[]): Pro
       })
   }
   return faults
-}
-
-function parsedOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    // JSON.parse's only failure is "not JSON"; its message quotes the body, so it is not shown.
-    return undefined
-  }
 }

@@ -2,6 +2,7 @@
 
 import { z } from '@hono/zod-openapi'
 import { base64UrlOf, bytesOfBase64Url, strictTextOf, utf8 } from '../lib/bytes.ts'
+import { valueOfText } from '../lib/json-value.ts'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
@@ -30,21 +31,14 @@ export function pagingQuery<Key>(key: z.ZodType<Key>) {
       .optional()
       .transform((text, context): Key | null => {
         if (text === undefined) return null
-        const parsed = key.safeParse(jsonOfCursor(text))
+        const parsed = key.safeParse(
+          valueOfText(strictTextOf(bytesOfBase64Url(text) ?? new Uint8Array(0)) ?? ''),
+        )
         if (parsed.success) return parsed.data
         context.addIssue({ code: 'custom', message: 'is not a cursor of this list' })
         return z.NEVER
       })
       .openapi({ type: 'string', description: '`nextCursor` of the page before' }),
-  }
-}
-
-function jsonOfCursor(text: string): unknown {
-  try {
-    return JSON.parse(strictTextOf(bytesOfBase64Url(text) ?? new Uint8Array(0)) ?? '')
-  } catch {
-    // A cursor that is no JSON inside is simply not one of ours.
-    return undefined
   }
 }
 

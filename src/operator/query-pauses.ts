@@ -4,7 +4,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import { builtInDocument, readBuiltIn } from '../config/built-in.ts'
 import { mergeLayers } from '../config/merge.ts'
 import { scheduledNamesOf } from '../config/scheduled-names.ts'
-import type { JsonObject } from '../config/shapes.ts'
+import type { JsonObject } from '../lib/json-value.ts'
 import {
   findConfiguration,
   layersOfVersion,

@@ -4,6 +4,7 @@
  */
 
 import { base64UrlOf, bytesOfBase64Url, textOf, utf8 } from '../lib/bytes.ts'
+import { valueOfText } from '../lib/json-value.ts'
 
 export interface ViewerPlace {
   /** By shard: arrivals from 1 to this were shown. */
@@ -27,7 +28,7 @@ export function writePlace({ arrivals, rows }: ViewerPlace): string {
 /** The place that a cursor names; null where it is none of a query with so many shards. */
 export function readPlace(cursor: string, shards: number): ViewerPlace | null {
   if (cursor.length > MAX_SHARDS * 40) return null
-  const parsed = parse(textOf(bytesOfBase64Url(cursor) ?? utf8('')))
+  const parsed = valueOfText(textOf(bytesOfBase64Url(cursor) ?? utf8('')))
   if (!Array.isArray(parsed)) return null
   const [format, arrivals, rows] = parsed as unknown[]
   const isPlace = format === FORMAT && areCounts(arrivals, shards) && areCounts(rows, shards)
@@ -37,13 +38,4 @@ export function readPlace(cursor: string, shards: number): ViewerPlace | null {
 function areCounts(list: unknown, length: number): boolean {
   const isCount = (item: unknown) => typeof item === 'number' && Number.isSafeInteger(item) && item >= 0
   return Array.isArray(list) && list.length === length && list.every(isCount)
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // A cursor that is no JSON inside is simply not one of ours.
-    return null
-  }
 }

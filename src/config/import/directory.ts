@@ -6,7 +6,7 @@
 import { memberTexts } from '../../lib/json-members.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import { readIntervalBody } from '../interval-body.ts'
-import { isObject } from '../shapes.ts'
+import { isObject } from '../../lib/json-value.ts'
 import type { NewLayer } from '../version.ts'
 import { readConf, readJson } from './conf.ts'
 import { readLayer, type LayerFile } from './layer.ts'

@@ -6,7 +6,7 @@
 
 import { pointerOf, stepsOf } from '../../lib/json-pointer.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
-import { isObject, type JsonObject } from '../shapes.ts'
+import { isObject, type JsonObject } from '../../lib/json-value.ts'
 import type { Remark, Source } from './source.ts'
 
 export interface FleetFile {

@@ -3,7 +3,7 @@
 import { pointerOf } from '../../lib/json-pointer.ts'
 import { fail, ok, type Result } from '../../lib/result.ts'
 import { mergeLayers } from '../merge.ts'
-import { isObject, type JsonObject } from '../shapes.ts'
+import { isObject, type JsonObject } from '../../lib/json-value.ts'
 import type { Remark, Source } from './source.ts'
 
 /** Keys that only a whole configuration has. */

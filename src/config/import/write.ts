@@ -6,7 +6,7 @@
 import { Document, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml'
 import { memberTexts } from '../../lib/json-members.ts'
 import { compactJson } from '../compact.ts'
-import { isObject } from '../shapes.ts'
+import { isObject } from '../../lib/json-value.ts'
 import type { NewLayer } from '../version.ts'
 import { objectText, readDirectory } from './directory.ts'
 import { fileNameOf } from './file-name.ts'

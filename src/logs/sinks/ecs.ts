@@ -4,7 +4,8 @@
  */
 
 import type { ArchivedLine, LineHeader } from '../line.ts'
-import { isObject, objectOfJson, textOfScalar, type JsonObject } from './json-object.ts'
+import { isObject, type JsonObject } from '../../lib/json-value.ts'
+import { objectOfJson, textOfScalar } from './json-object.ts'
 import { eventTimeMs } from './event-time.ts'
 
 /** ECS version whose fields are used. */

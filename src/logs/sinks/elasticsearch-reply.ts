@@ -1,6 +1,7 @@
 /** What Elasticsearch and OpenSearch answer to `_bulk` means for each line that was sent. Pure. */
 
-import { isObject, objectOfJson, type JsonObject } from './json-object.ts'
+import { isObject, type JsonObject } from '../../lib/json-value.ts'
+import { objectOfJson } from './json-object.ts'
 
 /** What became of one line. */
 export type ItemOutcome =

@@ -1,8 +1,7 @@
 /** JSON of others - agents' lines, destinations' replies - as values. Pure. */
 
 import { textOf } from '../../lib/bytes.ts'
-
-export type JsonObject = Record<string, unknown>
+import { isObject, type JsonObject } from '../../lib/json-value.ts'
 
 /** What V8 gives a reviver for a primitive: the text it was written as (ECMAScript "JSON.parse source text access"). */
 interface RevivedFrom {
@@ -21,10 +20,6 @@ export function objectOfJson(json: Uint8Array): JsonObject | null {
     // Not JSON: a proxy's page, or a line that the archive took by its brackets and strings alone.
     return null
   }
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The text of a scalar; null for anything else, and for an empty text. */

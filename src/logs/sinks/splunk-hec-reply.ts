@@ -1,6 +1,7 @@
 /** What Splunk's HTTP Event Collector answers means for the lines that were sent. Pure. */
 
-import { isObject, objectOfJson } from './json-object.ts'
+import { isObject } from '../../lib/json-value.ts'
+import { objectOfJson } from './json-object.ts'
 
 export type HecOutcome =
   /** Taken. `ackId`: what to ask for later; null where the token gives none. */
